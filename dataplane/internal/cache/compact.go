@@ -1,0 +1,71 @@
+package cache
+
+import (
+	"iter"
+
+	gatewayv1 "apigateway/proto/gateway/v1"
+)
+
+// NeedsCheckpoint reports whether Compact is due: the journal is larger than the checkpoint and 4 MiB, or the file cannot
+// be appended to after an error. It is false while a checkpoint is being written.
+func (d *Dir) NeedsCheckpoint(part gatewayv1.Part) bool {
+	if d.unwritable != nil {
+		return false
+	}
+	f := d.file(part)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.tail == nil && (f.out == nil || f.size-f.checkpoint > max(compactFrom, f.checkpoint))
+}
+
+// Compact writes a part as a new checkpoint in the background and then calls done, which may be nil, with what came of it.
+// entries are what the file holds now; they are read by another goroutine and must not change. Append goes on meanwhile.
+// If a checkpoint is being written already, Compact does nothing and does not call done.
+func (d *Dir) Compact(part gatewayv1.Part, s State, entries iter.Seq[Entry], done func(error)) {
+	f := d.file(part)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if d.unwritable != nil || f.tail != nil {
+		return
+	}
+	mine := &tail{}
+	f.tail = mine
+	d.compacting.Go(func() {
+		err := f.compact(s, entries, mine)
+		if done != nil {
+			done(err)
+		}
+	})
+}
+
+func (f *file) compact(s State, entries iter.Seq[Entry], mine *tail) error {
+	w, err := f.writeCheckpoint(s, entries)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.tail != mine { // replaced meanwhile, or an append failed
+		if err == nil {
+			w.discard()
+		}
+		return err
+	}
+	f.tail = nil
+	if err != nil {
+		return err
+	}
+	journal := w.size
+	for _, payload := range mine.payloads {
+		if err := w.frame(payload); err != nil {
+			w.discard()
+			return err
+		}
+	}
+	if err := w.out.Sync(); err != nil {
+		w.discard()
+		return err
+	}
+	if err := f.install(w); err != nil {
+		return err
+	}
+	f.checkpoint = journal
+	return nil
+}
