@@ -39,7 +39,7 @@ func OutboundRequest(dst, src http.Header, f *Forward) {
 	copyEndToEnd(dst, src)
 	removeNamed(dst, src["Connection"])
 	f.used = 0
-	if hasTrailers(src["Te"]) {
+	if lists(src["Te"], "trailers") {
 		dst["Te"] = f.one("trailers")
 	}
 	if f.WebSocket {
@@ -146,14 +146,6 @@ func removeNamed(h http.Header, connection []string) {
 func namesFields(connection []string) (found bool) {
 	listed(connection, func(name string) bool {
 		found = !isHopByHop(name) && !spelled(name, "close")
-		return !found
-	})
-	return found
-}
-
-func hasTrailers(te []string) (found bool) {
-	listed(te, func(coding string) bool {
-		found = strings.EqualFold(coding, "trailers")
 		return !found
 	})
 	return found

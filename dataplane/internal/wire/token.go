@@ -84,5 +84,14 @@ func listed(values []string, yield func(element string) bool) {
 	}
 }
 
+// lists reports whether a list has an element, in any case.
+func lists(values []string, want string) (found bool) {
+	listed(values, func(element string) bool {
+		found = strings.EqualFold(element, want)
+		return !found
+	})
+	return found
+}
+
 // trimSpace removes RFC 9110's optional white space and nothing else.
 func trimSpace(s string) string { return strings.Trim(s, " \t") }
