@@ -1,0 +1,250 @@
+package keystore
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"apigateway/controlplane/internal/publish"
+	"apigateway/controlplane/internal/store"
+	"apigateway/proto/apikey"
+	gatewayv1 "apigateway/proto/gateway/v1"
+)
+
+// Add declares a key. The same name with the same hash succeeds again and changes nothing. Errors: ErrInvalid, ErrExists.
+func (k *Keystore) Add(ctx context.Context, r AddRequest) (Change, error) {
+	now := k.now()
+	if err := checkAdd(r, now); err != nil {
+		return Change{}, err
+	}
+	key := &gatewayv1.Key{
+		Source:   gatewayv1.KeySource_KEY_SOURCE_STORE,
+		Only:     len(r.Services) > 0,
+		Services: slices.Clone(r.Services),
+		Secrets: []*gatewayv1.Secret{{
+			Sha256: r.Hash[:], Id: r.SecretID, ExpiresAtMs: toMillis(r.ExpiresAt), CreatedAtMs: now.UnixMilli(),
+		}},
+	}
+	return k.change(ctx, r.Name, func(tx publish.Tx) (*gatewayv1.Key, error) {
+		old, err := k.get(tx, r.Name)
+		if err != nil {
+			return nil, err
+		}
+		if old != nil {
+			return old, k.checkAgain(r, old)
+		}
+		if err := checkServices(tx, r); err != nil {
+			return nil, err
+		}
+		if err := k.checkFree(tx, r.Name, key.GetSecrets()[0]); err != nil {
+			return nil, err
+		}
+		return key, put(tx, r.Name, key)
+	})
+}
+
+// checkAdd checks what a request says by itself.
+func checkAdd(r AddRequest, now time.Time) error {
+	if err := apikey.ValidName(r.Name); err != nil {
+		return fmt.Errorf("key: %w: %w", ErrInvalid, err)
+	}
+	if !r.ExpiresAt.IsZero() && !r.ExpiresAt.After(now) {
+		return fmt.Errorf("key %q: expires_at: %w, lies in the past, got %s (want after %s)", r.Name, ErrInvalid,
+			r.ExpiresAt.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+	}
+	return checkSecretID(r.Name, r.SecretID)
+}
+
+func checkSecretID(name, id string) error {
+	if id == "" {
+		return nil
+	}
+	if err := apikey.ValidName(id); err != nil {
+		return fmt.Errorf("key %q: secret_id: %w: %w", name, ErrInvalid, err)
+	}
+	return nil
+}
+
+// checkAgain tells a retry of an Add from another Add of the same name.
+func (k *Keystore) checkAgain(r AddRequest, old *gatewayv1.Key) error {
+	if old.GetSource() != gatewayv1.KeySource_KEY_SOURCE_FILE && find(old, r.Hash) != nil {
+		return nil
+	}
+	return fmt.Errorf("key %q: %w, declared in %s", r.Name, ErrExists, k.source(r.Name, old))
+}
+
+func checkServices(tx publish.Tx, r AddRequest) error {
+	var unknown []string
+	for _, s := range r.Services {
+		if _, ok := tx.Get(gatewayv1.Kind_KIND_SERVICE, s); !ok {
+			unknown = append(unknown, fmt.Sprintf("%q", s))
+		}
+	}
+	if len(unknown) > 0 {
+		return fmt.Errorf("key %q: services: %w, not in the configuration: %s", r.Name, ErrInvalid, strings.Join(unknown, ", "))
+	}
+	return nil
+}
+
+// checkFree checks that a new secret, and its id, belong to no key yet.
+func (k *Keystore) checkFree(tx publish.Tx, name string, s *gatewayv1.Secret) error {
+	if owner, ok := tx.KeyByHash([32]byte(s.GetSha256())); ok {
+		return fmt.Errorf("key %q: secret %w, it is that of key %q, declared in %s", name, ErrExists, owner, k.sourceOf(tx, owner))
+	}
+	id := store.SecretID(s)
+	for owner := range tx.Names(store.BySecretID(id)) {
+		return fmt.Errorf("key %q: secret id %q %w, it is that of a secret of key %q, declared in %s", name, id, ErrExists,
+			owner, k.sourceOf(tx, owner))
+	}
+	return nil
+}
+
+// Revoke ends all secrets of the key of that name or, if no key has the name, the secret of that id; the last one takes
+// its key with it. A revoked name is free again. Errors: ErrNotFound, ErrAmbiguous, FileKeyError.
+func (k *Keystore) Revoke(ctx context.Context, nameOrID string) (Change, error) {
+	var ended []string
+	var name string
+	change, err := k.change(ctx, "", func(tx publish.Tx) (*gatewayv1.Key, error) {
+		var err error
+		ended, name = nil, ""
+		var key *gatewayv1.Key
+		if name, key, err = k.lookup(tx, nameOrID); err != nil {
+			return nil, err
+		}
+		if key.GetSource() == gatewayv1.KeySource_KEY_SOURCE_FILE {
+			return nil, k.fileKey(name)
+		}
+		var left []*gatewayv1.Secret
+		for _, s := range key.GetSecrets() {
+			if id := store.SecretID(s); name == nameOrID || id == nameOrID {
+				ended = append(ended, id)
+			} else {
+				left = append(left, s)
+			}
+		}
+		key.Secrets = left
+		if len(left) > 0 {
+			return key, put(tx, name, key)
+		}
+		tx.Remove(gatewayv1.Kind_KIND_KEY, name)
+		return key, nil
+	})
+	if err != nil {
+		return Change{}, err
+	}
+	change.Key.Name, change.SecretIDs = name, ended
+	k.forget(ctx, name, ended)
+	return change, nil
+}
+
+// RotateRequest gives a key a new secret.
+type RotateRequest struct {
+	// Name of the key.
+	Name string
+	// Hash and SecretID are those of the new secret, as in AddRequest. It never expires by itself.
+	Hash     [32]byte
+	SecretID string
+	// Overlap is how long the old secret goes on, unless it ends before by itself; 0: it ends at once.
+	Overlap time.Duration
+}
+
+// Rotate adds a secret and ends the other after the overlap. The same hash again succeeds and changes nothing. Expired
+// secrets go. Errors: ErrNotFound, ErrInvalid, ErrExists, ErrThirdSecret, FileKeyError.
+func (k *Keystore) Rotate(ctx context.Context, r RotateRequest) (Change, error) {
+	if r.Overlap < 0 {
+		return Change{}, fmt.Errorf("key %q: overlap: %w, got %v (want 0 or more)", r.Name, ErrInvalid, r.Overlap)
+	}
+	if err := checkSecretID(r.Name, r.SecretID); err != nil {
+		return Change{}, err
+	}
+	now := k.now()
+	fresh := &gatewayv1.Secret{Sha256: r.Hash[:], Id: r.SecretID, CreatedAtMs: now.UnixMilli()}
+	return k.change(ctx, r.Name, func(tx publish.Tx) (*gatewayv1.Key, error) {
+		key, err := k.get(tx, r.Name)
+		switch {
+		case err != nil:
+			return nil, err
+		case key == nil:
+			return nil, fmt.Errorf("key %q: %w", r.Name, ErrNotFound)
+		case key.GetSource() == gatewayv1.KeySource_KEY_SOURCE_FILE:
+			return nil, k.fileKey(r.Name)
+		case find(key, r.Hash) != nil:
+			return key, nil
+		}
+		if err := k.checkFree(tx, r.Name, fresh); err != nil {
+			return nil, err
+		}
+		if err := rotate(key, fresh, now, r.Overlap); err != nil {
+			return nil, fmt.Errorf("key %q: %w", r.Name, err)
+		}
+		return key, put(tx, r.Name, key)
+	})
+}
+
+// rotate adds a secret to a key and ends the one before.
+func rotate(key *gatewayv1.Key, fresh *gatewayv1.Secret, now time.Time, overlap time.Duration) error {
+	live := slices.DeleteFunc(slices.Clone(key.GetSecrets()), func(s *gatewayv1.Secret) bool {
+		return s.GetExpiresAtMs() != 0 && s.GetExpiresAtMs() <= now.UnixMilli()
+	})
+	if len(live) > 1 {
+		return fmt.Errorf("%w, got a third (want one of them to end first: %s)", ErrThirdSecret, ends(live))
+	}
+	if overlap == 0 {
+		live = nil
+	}
+	until := now.Add(overlap).UnixMilli()
+	for _, s := range live {
+		if s.GetExpiresAtMs() == 0 || s.GetExpiresAtMs() > until {
+			s.ExpiresAtMs = until
+		}
+	}
+	key.Secrets = append(live, fresh)
+	return nil
+}
+
+// ends says when secrets end, for people.
+func ends(secrets []*gatewayv1.Secret) string {
+	said := make([]string, len(secrets))
+	for i, s := range secrets {
+		said[i] = store.SecretID(s) + " never ends"
+		if s.GetExpiresAtMs() != 0 {
+			said[i] = store.SecretID(s) + " ends " + fromMillis(s.GetExpiresAtMs()).UTC().Format(time.RFC3339)
+		}
+	}
+	return strings.Join(said, ", ")
+}
+
+// change commits what fn makes of a key and tells what it became.
+func (k *Keystore) change(ctx context.Context, name string, fn func(publish.Tx) (*gatewayv1.Key, error)) (Change, error) {
+	var key *gatewayv1.Key
+	c, err := k.changes.Commit(ctx, func(tx publish.Tx) (err error) {
+		key, err = fn(tx)
+		return err
+	})
+	if err != nil {
+		return Change{}, err
+	}
+	return Change{Key: fromProto(name, key, k.uses.last), Revision: c.KeysRevision, At: c.At}, nil
+}
+
+func put(tx publish.Tx, name string, key *gatewayv1.Key) error {
+	value, err := proto.MarshalOptions{Deterministic: true}.Marshal(key)
+	if err != nil {
+		return fmt.Errorf("key %q: %w", name, err)
+	}
+	tx.Put(gatewayv1.Kind_KIND_KEY, name, value)
+	return nil
+}
+
+func find(key *gatewayv1.Key, hash [32]byte) *gatewayv1.Secret {
+	for _, s := range key.GetSecrets() {
+		if string(s.GetSha256()) == string(hash[:]) {
+			return s
+		}
+	}
+	return nil
+}
