@@ -6,93 +6,74 @@ import (
 	"sync/atomic"
 )
 
-const minCells = 64 // a power of two
+const minPlaces = 64 // a power of two
 
-// cell is one secret in the index. All but used is immutable: where the hash leads next is the owner's business.
-type cell struct {
-	hash  Hash
-	owner *entry
-	used  atomic.Uint32 // minute of the last noted use, since 1970
-}
+// gone marks a place that was cleared, past which a search goes on. It admits nobody, so it can be searched like any entry.
+var gone = new(entry)
 
-// gone marks the place of a removed cell, past which a search goes on. It has no owner's identity, so that the
-// zero hash, which is its own, is unknown like any other.
-var gone = &cell{owner: new(entry)}
-
-// index finds cells by hash: open addressing with linear probing, at most half full. Readers take no lock. It is
-// written by one goroutine at a time, which only ever fills a place or marks it as gone; when it is too full, a new
-// index takes its place and readers of the old one lose nothing that was there when they began.
+// index finds the entry that a hash belongs to: open addressing with linear probing, at most half full. A place holds no
+// hash: whether the entry is the right one, its current version says, which has to be read anyway (a cache miss less).
+//
+// Readers take no lock. One goroutine at a time writes; it fills a place or marks it as gone. When too few places are
+// left a new index takes over; readers of the old one still find all that was there when they began.
 type index struct {
-	places []atomic.Pointer[cell] // a power of two
-	filled int                    // places that are not nil, gone ones included; the writer's
-	live   int                    // without gone ones; the writer's
+	places []atomic.Pointer[entry] // a power of two
+	filled int                     // places that are not nil, gone ones included; the writer's
+	live   int                     // without gone ones; the writer's
 }
 
-func newIndex(places int) *index { return &index{places: make([]atomic.Pointer[cell], places)} }
+// newIndex returns an empty index with room for n secrets and at least half as many again.
+func newIndex(n int) *index {
+	return &index{places: make([]atomic.Pointer[entry], max(minPlaces, 1<<bits.Len(uint(3*n))))}
+}
+
+// hasRoom reports whether n more secrets leave half of the places empty.
+func (x *index) hasRoom(n int) bool { return 2*(x.filled+n) <= len(x.places) }
 
 // first returns where a search for h begins. SHA-256 needs no further mixing.
 func (x *index) first(h *Hash) int {
 	return int(binary.LittleEndian.Uint64(h[:])) & (len(x.places) - 1)
 }
 
-// find returns the cell of h, nil if there is none.
-func (x *index) find(h *Hash) *cell {
+// find returns the version and the secret in it that h belongs to, nil if there is none.
+func (x *index) find(h *Hash) (*version, *secret) {
 	mask := len(x.places) - 1
 	for i := x.first(h); ; i = (i + 1) & mask {
-		c := x.places[i].Load()
-		if c == nil || c.hash == *h {
-			return c
+		e := x.places[i].Load()
+		if e == nil {
+			return nil, nil
+		}
+		v := e.current.Load()
+		if s := v.find(h); s != nil {
+			return v, s
 		}
 	}
 }
 
-// insert adds c, whose hash must not be in x, and returns the index to use from then on: x, or a larger copy. Copies
-// come at distances that grow with their size, so that a series of inserts and removals costs the same each.
-func (x *index) insert(c *cell) *index {
-	if 2*(x.filled+1) > len(x.places) {
-		x = x.rebuilt()
-	}
-	x.place(c)
-	return x
-}
-
-func (x *index) place(c *cell) {
+// insert makes e findable by h. There must be room.
+func (x *index) insert(h *Hash, e *entry) {
 	mask := len(x.places) - 1
-	i := x.first(&c.hash)
-	for p := x.places[i].Load(); p != nil && p != gone; p = x.places[i].Load() {
+	i := x.first(h)
+	p := x.places[i].Load()
+	for p != nil && p != gone {
 		i = (i + 1) & mask
+		p = x.places[i].Load()
 	}
-	if x.places[i].Load() == nil {
+	if p == nil {
 		x.filled++
 	}
 	x.live++
-	x.places[i].Store(c)
+	x.places[i].Store(e)
 }
 
-// remove marks the place of h as gone.
-func (x *index) remove(h *Hash) {
+// remove undoes one insert of h and e: it clears the first place of e on the way from h. Should that be the place of e's
+// other secret, then the way of the other one leads on without a gap to h's place, which serves it from now on.
+func (x *index) remove(h *Hash, e *entry) {
 	mask := len(x.places) - 1
-	for i := x.first(h); ; i = (i + 1) & mask {
-		c := x.places[i].Load()
-		if c == nil {
-			return
-		}
-		if c.hash == *h {
-			x.places[i].Store(gone)
-			x.live--
-			return
-		}
+	i := x.first(h)
+	for x.places[i].Load() != e {
+		i = (i + 1) & mask
 	}
-}
-
-// rebuilt returns a copy without gone cells, a quarter to a third full.
-func (x *index) rebuilt() *index {
-	n := newIndex(max(minCells, 1<<bits.Len(uint(3*x.live))))
-	for i := range x.places {
-		if c := x.places[i].Load(); c != nil && c != gone {
-			n.place(c)
-		}
-	}
-	n.filled = n.live
-	return n
+	x.places[i].Store(gone)
+	x.live--
 }

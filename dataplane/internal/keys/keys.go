@@ -50,19 +50,6 @@ func (i *Identity) Allows(service string) bool {
 	return i != nil && (i.All || slices.Contains(i.Services, service))
 }
 
-// secret returns the secret with the given hash, nil if there is none. The nil identity has none.
-func (i *Identity) secret(h *Hash) *Secret {
-	if i == nil {
-		return nil
-	}
-	for n := range i.Secrets {
-		if i.Secrets[n].Hash == *h {
-			return &i.Secrets[n]
-		}
-	}
-	return nil
-}
-
 // Verdict is the answer to a verification.
 type Verdict uint8
 

@@ -9,15 +9,11 @@ import (
 	"time"
 )
 
-// ErrTaken is wrapped by Put's error about a secret that another key, or the same one twice, already has.
-var ErrTaken = errors.New("secret is taken")
-
-// entry is what is known under one name. It stays the same for as long as the name is listed.
-type entry struct {
-	name     string
-	identity atomic.Pointer[Identity] // nil: admits nobody
-	raw      []byte                   // as sent; guarded by Table.mu, the bytes never change
-}
+// What Put's errors wrap.
+var (
+	ErrTaken   = errors.New("secret is taken")  // by another key, or twice in the same one
+	ErrTooMany = errors.New("too many secrets") // a key has at most two
+)
 
 // Table holds all keys. Make it with NewTable.
 type Table struct {
@@ -31,47 +27,32 @@ type Table struct {
 // NewTable returns an empty table.
 func NewTable() *Table {
 	t := &Table{entries: make(map[string]*entry)}
-	t.index.Store(newIndex(minCells))
+	t.index.Store(newIndex(0))
 	return t
 }
 
 // Verify returns the identity of the key that the secret with hash h belongs to, and notes its use. Unless the verdict
 // is OK, the identity is nil. now is wall-clock time.
 func (t *Table) Verify(h Hash, now time.Time) (*Identity, Verdict) {
-	c, id, v := t.lookup(&h, now)
-	if v == OK {
-		t.used.note(c, now)
+	v, s := t.index.Load().find(&h)
+	if verdict := s.verdict(now); verdict != OK {
+		return nil, verdict
 	}
-	return id, v
+	t.used.note(v, s, now)
+	return v.identity, OK
 }
 
-// StillValid reports whether Verify would say OK, without noting a use: for tunnels that live on after their request.
+// StillValid reports whether Verify would say OK, without noting a use: for tunnels that outlive the request they began as.
 func (t *Table) StillValid(h Hash, now time.Time) bool {
-	_, _, v := t.lookup(&h, now)
-	return v == OK
+	_, s := t.index.Load().find(&h)
+	return s.verdict(now) == OK
 }
 
-func (t *Table) lookup(h *Hash, now time.Time) (*cell, *Identity, Verdict) {
-	c := t.index.Load().find(h)
-	if c == nil {
-		return nil, nil, Unknown
-	}
-	id := c.owner.identity.Load()
-	s := id.secret(h)
-	switch {
-	case s == nil:
-		return nil, nil, Unknown // removed meanwhile, or not quite there yet
-	case s.ExpiresAt != 0 && now.UnixMilli() >= s.ExpiresAt:
-		return nil, nil, Expired
-	}
-	return c, id, OK
-}
-
-// Put sets the key called name, in place of an earlier one. raw are its bytes as sent, which the caller must not change
-// afterwards. With id nil the key is listed and admits nobody. The same happens, and an error that wraps ErrTaken is
-// returned, if one of its secrets already belongs to another name or stands in it twice.
+// Put sets the key called name, in place of an earlier one. raw are its bytes as sent; neither they nor id may be
+// changed afterwards. With id nil the key is listed and admits nobody. The same happens when an error is returned: id has
+// more than two secrets (ErrTooMany), or one that belongs to another name or stands in it twice (ErrTaken).
 //
-// The cost does not depend on the number of keys, on average: now and then the index grows, which delays writers only.
+// On average the cost does not depend on the number of keys. Now and then the index grows; that delays writers, not lookups.
 func (t *Table) Put(name string, raw []byte, id *Identity) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -85,47 +66,61 @@ func (t *Table) Put(name string, raw []byte, id *Identity) error {
 	if err != nil {
 		id = nil
 	}
-	t.setLocked(e, id)
+	t.setLocked(e, e.next(id))
 	return err
 }
 
-// checkLocked reports a secret of id that e may not have.
+// checkLocked says why e may not become id.
 func (t *Table) checkLocked(e *entry, id *Identity) error {
 	if id == nil {
 		return nil
 	}
-	x := t.index.Load()
+	if n := len(id.Secrets); n > maxSecrets {
+		return fmt.Errorf("key %q: %w, got %d (want at most %d)", e.name, ErrTooMany, n, maxSecrets)
+	}
 	for i := range id.Secrets {
 		s := &id.Secrets[i]
-		if c := x.find(&s.Hash); c != nil && c.owner != e {
-			return fmt.Errorf("key %q: secret %q: %w by key %q", e.name, s.ID, ErrTaken, c.owner.name)
+		if v, _ := t.index.Load().find(&s.Hash); v != nil && v != e.current.Load() {
+			return fmt.Errorf("key %q: secret %q: %w by key %q", e.name, s.ID, ErrTaken, v.identity.Name)
 		}
-		if id.secret(&s.Hash) != s {
-			return fmt.Errorf("key %q: secret %q: %w by secret %q", e.name, s.ID, ErrTaken, id.secret(&s.Hash).ID)
+		if i > 0 && s.Hash == id.Secrets[0].Hash {
+			return fmt.Errorf("key %q: secret %q: %w by secret %q", e.name, s.ID, ErrTaken, id.Secrets[0].ID)
 		}
 	}
 	return nil
 }
 
-// setLocked changes e's identity: what is new becomes findable, then the one store that readers see, then what is old
-// is cleared away.
-func (t *Table) setLocked(e *entry, id *Identity) {
-	old := e.identity.Load()
-	if id != nil {
-		for i := range id.Secrets {
-			if h := &id.Secrets[i].Hash; old.secret(h) == nil {
-				t.index.Store(t.index.Load().insert(&cell{hash: *h, owner: e}))
-			}
+// setLocked gives e the version v: the new secrets become findable, then the one store that readers see, then the places
+// of the old ones are cleared.
+func (t *Table) setLocked(e *entry, v *version) {
+	x, old := t.index.Load(), e.current.Load()
+	if !x.hasRoom(len(v.all())) {
+		x = t.rebuildLocked()
+	}
+	for i := range v.all() {
+		if h := &v.secrets[i].hash; old.find(h) == nil {
+			x.insert(h, e)
 		}
 	}
-	e.identity.Store(id)
-	if old != nil {
-		for i := range old.Secrets {
-			if h := &old.Secrets[i].Hash; id.secret(h) == nil {
-				t.index.Load().remove(h)
-			}
+	e.current.Store(v)
+	for i := range old.all() {
+		if h := &old.secrets[i].hash; v.find(h) == nil {
+			x.remove(h, e)
 		}
 	}
+}
+
+// rebuildLocked puts an index with room in place of the current one.
+func (t *Table) rebuildLocked() *index {
+	x := newIndex(t.index.Load().live + maxSecrets)
+	for _, e := range t.entries {
+		v := e.current.Load()
+		for i := range v.all() {
+			x.insert(&v.secrets[i].hash, e)
+		}
+	}
+	t.index.Store(x)
+	return x
 }
 
 // Remove ends all secrets of the key called name and no longer lists it. An unknown name is nothing to do.

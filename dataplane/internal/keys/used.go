@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// maxUses bounds what waits for TakeUsed: 16 MiB. Beyond it uses are not noted, until the next minute's.
+// maxUses bounds what waits for TakeUsed: 24 MiB. Beyond it, uses go unnoted until the secret's next minute.
 const maxUses = 1 << 20
 
 // Use says that a secret was used in a minute.
@@ -15,44 +15,50 @@ type Use struct {
 	At       time.Time // start of the minute, UTC
 }
 
-// useLog gathers the uses since the last drain.
+// useLog gathers the uses since it was last drained.
 type useLog struct {
 	mu   sync.Mutex
 	uses []use
 }
 
 type use struct {
-	cell   *cell
-	minute uint32
+	identity *Identity
+	minute   uint32
+	secret   uint32 // its place in identity.Secrets
 }
 
-// note adds a use of c, unless its minute is noted already or the clock went back.
-func (l *useLog) note(c *cell, now time.Time) {
+// note adds a use of the secret s of v, unless its minute is noted already or the clock went back.
+func (l *useLog) note(v *version, s *secret, now time.Time) {
 	minute := uint32(max(0, now.Unix()) / 60)
-	last := c.used.Load()
-	if minute <= last || !c.used.CompareAndSwap(last, minute) {
-		return // another request of the same moment has noted it
+	last := s.used.Load()
+	if minute <= last || !s.used.CompareAndSwap(last, minute) {
+		return // another request of the same moment notes it
+	}
+	u := use{identity: v.identity, minute: minute}
+	if s != &v.secrets[0] {
+		u.secret = 1
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.uses) < maxUses {
-		l.uses = append(l.uses, use{c, minute})
+		l.uses = append(l.uses, u)
 	}
 }
 
-// TakeUsed returns the uses since its last call, at most one per secret and minute, at most 2^20 in all. Secrets removed
-// meanwhile are left out.
+// TakeUsed returns the uses since its last call, at most one per secret and minute (two, if the key was changed at that
+// moment), at most 2^20 in all. Keys removed meanwhile may be among them.
 func (t *Table) TakeUsed() []Use {
 	t.used.mu.Lock()
 	noted := t.used.uses
 	t.used.uses = nil
 	t.used.mu.Unlock()
 
-	uses := make([]Use, 0, len(noted))
-	for _, n := range noted {
-		id := n.cell.owner.identity.Load()
-		if s := id.secret(&n.cell.hash); s != nil {
-			uses = append(uses, Use{Name: id.Name, SecretID: s.ID, At: time.Unix(int64(n.minute)*60, 0).UTC()})
+	uses := make([]Use, len(noted))
+	for i, n := range noted {
+		uses[i] = Use{
+			Name:     n.identity.Name,
+			SecretID: n.identity.Secrets[n.secret].ID,
+			At:       time.Unix(int64(n.minute)*60, 0).UTC(),
 		}
 	}
 	return uses
