@@ -1,0 +1,83 @@
+// Package grpcapi serves the gRPC services of proto/gateway/v1: it converts messages, checks what strangers send, and calls
+// publish, keystore and fleet. The sync stream's state machine is in session*.go; everything else is one file a service.
+package grpcapi
+
+import (
+	"context"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/status"
+
+	"apigateway/controlplane/internal/fleet"
+	"apigateway/controlplane/internal/keystore"
+	"apigateway/controlplane/internal/publish"
+	gatewayv1 "apigateway/proto/gateway/v1"
+)
+
+// Deps are what the services call. All are needed.
+type Deps struct {
+	Publisher *publish.Publisher
+	Keys      *keystore.Keystore
+	Fleet     *fleet.Fleet
+	Config    ConfigFile
+	Log       *slog.Logger
+	AdoptAll  bool // take over every foreign data plane as it arrives
+}
+
+// maxReceive bounds a message from outside: the largest of a sync stream and some framing.
+const maxReceive = gatewayv1.MaxMessage + 64<<10
+
+// New returns a server with every service registered.
+func New(d Deps, opts ...grpc.ServerOption) *grpc.Server {
+	guard := recovery{d.Log}
+	opts = append(opts,
+		grpc.ForceServerCodecV2(newSharedCodec()),
+		grpc.MaxRecvMsgSize(maxReceive),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 10 * time.Second, Timeout: 5 * time.Second}),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
+		grpc.UnaryInterceptor(guard.unary), grpc.StreamInterceptor(guard.stream),
+	)
+	srv := grpc.NewServer(opts...)
+	adopter := &adopter{publisher: d.Publisher, fleet: d.Fleet, log: d.Log}
+	gatewayv1.RegisterSyncServiceServer(srv, &syncServer{
+		publisher: d.Publisher, fleet: d.Fleet, keys: d.Keys, adopter: adopter, adoptAll: d.AdoptAll, log: d.Log, guard: guard, timings: defaultTimings,
+	})
+	gatewayv1.RegisterKeyServiceServer(srv, &keyServer{keys: d.Keys})
+	gatewayv1.RegisterRolloutServiceServer(srv, &rolloutServer{fleet: d.Fleet, commits: d.Publisher})
+	gatewayv1.RegisterBreakerServiceServer(srv, &breakerServer{fleet: d.Fleet, services: d.Config})
+	gatewayv1.RegisterDataPlaneServiceServer(srv, &dataPlaneServer{publisher: d.Publisher, fleet: d.Fleet, adopter: adopter})
+	gatewayv1.RegisterConfigServiceServer(srv, &configServer{file: d.Config})
+	return srv
+}
+
+// recovery turns a panic into the failure of one call.
+type recovery struct{ log *slog.Logger }
+
+func (g recovery) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (resp any, err error) {
+	defer g.recover(info.FullMethod, &err)
+	resp, err = next(ctx, req)
+	return resp, statusOf(err)
+}
+
+func (g recovery) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) (err error) {
+	defer g.recover(info.FullMethod, &err)
+	return statusOf(next(srv, stream))
+}
+
+// call runs one side of a stream.
+func (g recovery) call(side string, run func() error) (err error) {
+	defer g.recover(side, &err)
+	return run()
+}
+
+func (g recovery) recover(method string, err *error) {
+	if p := recover(); p != nil {
+		g.log.Error("panic in a call, the call failed", "method", method, "panic", p, "stack", string(debug.Stack()))
+		*err = status.Error(codes.Internal, "internal error, see the control plane's log")
+	}
+}
