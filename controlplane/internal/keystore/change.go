@@ -108,7 +108,7 @@ func (k *Keystore) checkFree(tx publish.Tx, name string, s *gatewayv1.Secret) er
 func (k *Keystore) Revoke(ctx context.Context, nameOrID string) (Change, error) {
 	var ended []string
 	var name string
-	change, err := k.change(ctx, "", func(tx publish.Tx) (*gatewayv1.Key, error) {
+	change, err := k.change(ctx, nameOrID, func(tx publish.Tx) (*gatewayv1.Key, error) {
 		var err error
 		ended, name = nil, ""
 		var key *gatewayv1.Key
@@ -137,7 +137,7 @@ func (k *Keystore) Revoke(ctx context.Context, nameOrID string) (Change, error) 
 		return Change{}, err
 	}
 	change.Key.Name, change.SecretIDs = name, ended
-	k.forget(ctx, name, ended)
+	k.uses.forget(name, ended)
 	return change, nil
 }
 
@@ -228,7 +228,17 @@ func (k *Keystore) change(ctx context.Context, name string, fn func(publish.Tx) 
 	if err != nil {
 		return Change{}, err
 	}
-	return Change{Key: fromProto(name, key, k.uses.last), Revision: c.KeysRevision, At: c.At}, nil
+	return Change{Key: k.stored(ctx, name, key), Revision: c.KeysRevision, At: c.At}, nil
+}
+
+// stored makes a Key of what was stored. The last use of its secrets is no part of the change: it may be missing.
+func (k *Keystore) stored(ctx context.Context, name string, m *gatewayv1.Key) Key {
+	key := fromProto(name, m, k.uses.last)
+	_ = k.store.View(ctx, func(r store.Reader) error {
+		key = fromProto(name, m, k.lastUsed(r))
+		return nil
+	})
+	return key
 }
 
 func put(tx publish.Tx, name string, key *gatewayv1.Key) error {

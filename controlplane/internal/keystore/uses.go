@@ -3,10 +3,12 @@ package keystore
 import (
 	"context"
 	"encoding/binary"
+	"slices"
 	"sync"
 	"time"
 
 	"apigateway/controlplane/internal/store"
+	gatewayv1 "apigateway/proto/gateway/v1"
 )
 
 // The last use of secrets is kept in notes, apart from revisions: it never changes what data planes serve.
@@ -112,7 +114,8 @@ func (u *uses) restore(back map[useKey]int64) {
 	}
 }
 
-// write notes the uses of secrets that there are; a data plane may report one that was revoked meanwhile.
+// write notes the uses of secrets that there are, and removes those of the others: a data plane may report a secret that
+// was revoked meanwhile.
 func (k *Keystore) write(ctx context.Context, batch map[useKey]int64) error {
 	var notes []store.Note
 	err := k.store.View(ctx, func(r store.Reader) error {
@@ -121,11 +124,13 @@ func (k *Keystore) write(ctx context.Context, batch map[useKey]int64) error {
 			if err != nil {
 				return err
 			}
-			for _, s := range m.GetSecrets() {
-				if store.SecretID(s) == key.id && at > readUse(r, key) {
-					value := binary.BigEndian.AppendUint64(nil, uint64(at))
-					notes = append(notes, store.Note{Table: useTable, Key: key.note(), Value: value})
-				}
+			was := readUse(r, key)
+			switch {
+			case !has(m, key.id) && was != 0:
+				notes = append(notes, store.Note{Table: useTable, Key: key.note()})
+			case has(m, key.id) && at > was:
+				value := binary.BigEndian.AppendUint64(nil, uint64(at))
+				notes = append(notes, store.Note{Table: useTable, Key: key.note(), Value: value})
 			}
 		}
 		return nil
@@ -134,6 +139,10 @@ func (k *Keystore) write(ctx context.Context, batch map[useKey]int64) error {
 		return err
 	}
 	return k.store.Note(ctx, notes...)
+}
+
+func has(key *gatewayv1.Key, secretID string) bool {
+	return slices.ContainsFunc(key.GetSecrets(), func(s *gatewayv1.Secret) bool { return store.SecretID(s) == secretID })
 }
 
 // readUse returns the Unix minute that was written; 0: none.
@@ -169,17 +178,11 @@ func fromMinutes(m int64) time.Time {
 	return time.Unix(m*60, 0)
 }
 
-// forget drops the last use of secrets that ended. If it fails the notes stay behind, and no key shows them.
-func (k *Keystore) forget(ctx context.Context, name string, ids []string) {
-	notes := make([]store.Note, len(ids))
-	k.uses.mu.Lock()
-	for i, id := range ids {
-		key := useKey{name, id}
-		delete(k.uses.pending, key)
-		notes[i] = store.Note{Table: useTable, Key: key.note()}
-	}
-	k.uses.mu.Unlock()
-	if err := k.store.Note(ctx, notes...); err != nil {
-		k.log.Warn("last use of a revoked key not removed", "key", name, "err", err)
+// forget has the next flush remove the last use of secrets that ended.
+func (u *uses) forget(name string, ids []string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, id := range ids {
+		u.pending[useKey{name, id}] = 0
 	}
 }
