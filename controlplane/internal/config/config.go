@@ -53,6 +53,7 @@ type Key struct {
 	Hash     [32]byte // SHA-256 of the secret
 	SecretID string   // what operators call the secret
 	Line     int      // where it stands in the file, from 1
+	Column   int
 }
 
 // MiddlewareConfig is what the file says to a middleware that is not built in.

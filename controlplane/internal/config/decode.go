@@ -15,6 +15,7 @@ import (
 type decoder struct {
 	file     string
 	mistakes Mistakes
+	omitted  int // mistakes that were not kept
 	warnings Mistakes
 	services []*place // of each service in Config.Services
 	keys     []*place // of each key in Config.Keys
@@ -84,6 +85,10 @@ func (d *decoder) at(p *place, path, message string) Mistake {
 
 // mistake records a problem with the value at p.
 func (d *decoder) mistake(p *place, format string, args ...any) {
+	if len(d.mistakes) == maxKept {
+		d.omitted++
+		return
+	}
 	d.mistakes = append(d.mistakes, d.at(p, p.String(), fmt.Sprintf(format, args...)))
 }
 

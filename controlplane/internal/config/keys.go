@@ -32,7 +32,7 @@ func decodeKeys(d *decoder, p *place, c *Config) {
 	}
 	for i := range p.node.Content {
 		item := p.item(i)
-		k := secretKey{Key: Key{Line: item.node.Line}}
+		k := secretKey{Key: Key{Line: item.node.Line, Column: item.node.Column}}
 		before := len(d.mistakes)
 		if item.node.Kind == yaml.MappingNode {
 			keySettings.decodeSecret(d, item, &k, true)

@@ -32,7 +32,7 @@ func TestLimits(t *testing.T) {
 		data string
 		want string
 	}{
-		{"large file", oneService + strings.Repeat(" ", MaxFile), fmt.Sprintf("f:1:1: file too large, got %d bytes (want at most %d)", MaxFile+len(oneService), MaxFile)},
+		{"large file", oneService + strings.Repeat(" ", MaxBytes), fmt.Sprintf("f:1:1: file too large, got %d bytes (want at most %d)", MaxBytes+len(oneService), MaxBytes)},
 		{"many values", oneService + "x: [" + strings.Repeat("a,", maxMarks) + "]", "f:1:1: too many values, got about 4000014 (want at most 4000000)"},
 		{"many values in blocks", oneService + "x:\n" + strings.Repeat("- \n", maxMarks), "f:1:1: too many values, got about 4000013 (want at most 4000000)"},
 		{"many values like JSON", "{" + strings.Repeat(`"a":1`+"\n", maxMarks) + "}", "f:1:1: too many values, got about 4000001 (want at most 4000000)"},
@@ -53,13 +53,26 @@ func TestLimits(t *testing.T) {
 }
 
 func TestMistakesAreBounded(t *testing.T) {
-	data := "services:\n" + strings.Repeat("- 5\n", 1500)
-	_, mistakes, _ := Parse("f", []byte(data))
-	if len(mistakes) != maxMistakes {
-		t.Fatalf("Parse returned %d mistakes, want %d", len(mistakes), maxMistakes)
+	tests := []struct {
+		name   string
+		wrong  int
+		length int
+		last   string
+	}{
+		{"all said", 1000, 1000, "f:1001:3: services[999]: wrong type, got a number (want a mapping)"},
+		{"cut", 1500, 1000, "f:1001:3: and 501 more"},
+		{"not even kept", 30_000, 1000, "f:1001:3: and 29001 more"},
 	}
-	if got, want := mistakes[maxMistakes-1].String(), "f:1001:3: and 501 more from here on"; got != want {
-		t.Errorf("last mistake = %q, want %q", got, want)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, mistakes, _ := Parse("f", []byte("services:\n"+strings.Repeat("- 5\n", tt.wrong)))
+			if len(mistakes) != tt.length {
+				t.Fatalf("Parse returned %d mistakes, want %d", len(mistakes), tt.length)
+			}
+			if got := mistakes[len(mistakes)-1].String(); got != tt.last {
+				t.Errorf("last mistake = %q, want %q", got, tt.last)
+			}
+		})
 	}
 }
 

@@ -7,24 +7,32 @@ import (
 	"strings"
 )
 
-// maxMistakes bounds what is kept of a file that is wrong everywhere.
-const maxMistakes = 1000
+const (
+	// maxMistakes bounds what is said of a file that is wrong everywhere.
+	maxMistakes = 1000
+	// maxKept bounds what is kept until they can be put in order.
+	maxKept = 20 * maxMistakes
+)
 
 // Mistake is one thing that is wrong in a file, and where. It never holds a secret.
 type Mistake struct {
 	File    string
-	Line    int    // from 1
+	Line    int    // from 1; 0: the file as a whole
 	Column  int    // from 1: of the name of an unknown field, otherwise of the value
-	Path    string // of the setting, as services[0].urls[1]; empty: the file as a whole
+	Path    string // of the setting, as services[0].urls[1]; empty: none
 	Message string // the problem, got X (want Y)
 }
 
-// String returns file:line:column: path: message.
+// String returns file:line:column: path: message, without what there is none of.
 func (m Mistake) String() string {
-	if m.Path == "" {
-		return fmt.Sprintf("%s:%d:%d: %s", m.File, m.Line, m.Column, m.Message)
+	s := m.File
+	if m.Line > 0 {
+		s += fmt.Sprintf(":%d:%d", m.Line, m.Column)
 	}
-	return fmt.Sprintf("%s:%d:%d: %s: %s", m.File, m.Line, m.Column, m.Path, m.Message)
+	if m.Path != "" {
+		s += ": " + m.Path
+	}
+	return s + ": " + m.Message
 }
 
 // Mistakes are ordered by their place in the file. None means that the file can be used.
@@ -39,8 +47,9 @@ func (m Mistakes) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// inOrder returns the first maxMistakes by line and column. The last one of a cut list says how many are left out.
-func (m Mistakes) inOrder() Mistakes {
+// inOrder returns the first maxMistakes by line and column. The last one of a cut list says how many are left out,
+// those included that were not even kept.
+func (m Mistakes) inOrder(omitted int) Mistakes {
 	slices.SortStableFunc(m, func(a, b Mistake) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
@@ -49,6 +58,6 @@ func (m Mistakes) inOrder() Mistakes {
 	}
 	last := m[maxMistakes-1]
 	last.Path = ""
-	last.Message = fmt.Sprintf("and %d more from here on", len(m)-maxMistakes+1)
+	last.Message = fmt.Sprintf("and %d more", len(m)-maxMistakes+1+omitted)
 	return append(slices.Clone(m[:maxMistakes-1]), last)
 }

@@ -17,8 +17,8 @@ func Parse(file string, data []byte) (c *Config, mistakes, warnings Mistakes) {
 	d.checkServices(c)
 	d.checkKeys(c)
 	if len(d.mistakes) > 0 {
-		return nil, d.mistakes.inOrder(), nil
+		return nil, d.mistakes.inOrder(d.omitted), nil
 	}
 	d.warnAbout(c)
-	return c, nil, d.warnings.inOrder()
+	return c, nil, d.warnings.inOrder(0)
 }

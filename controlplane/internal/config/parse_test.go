@@ -81,9 +81,9 @@ func TestContractExamples(t *testing.T) {
 
 func TestDefaults(t *testing.T) {
 	got, warnings := parse(t, "gateway.yaml", read(t, "gateway.yaml"))
-	key := func(secret string) Key {
+	key := func(secret string, column int) Key {
 		hash := apikey.Hash(secret)
-		return Key{Name: apikey.FileName(hash), Hash: hash, SecretID: apikey.HashID(hash), Line: 4}
+		return Key{Name: apikey.FileName(hash), Hash: hash, SecretID: apikey.HashID(hash), Line: 4, Column: column}
 	}
 	want := &Config{
 		Port:    ":8080",
@@ -97,7 +97,7 @@ func TestDefaults(t *testing.T) {
 			MaxRequests: 10000, MaxAge: time.Hour, MaxConnections: 10000,
 		},
 		Limits: Limits{RateLimitBuckets: 1000000},
-		Keys:   []Key{key("abc-123"), key("dwe-569")},
+		Keys:   []Key{key("abc-123", 18), key("dwe-569", 29)},
 		Services: []Service{{
 			Name: "users", Line: 6, RoutePattern: "/users", URLs: []string{"http://localhost:8081", "http://localhost:8083"},
 			Middleware:   []string{"auth_apikey", "rate_limit", "circuit_breaker", "metrics"},
@@ -134,9 +134,9 @@ func TestEverySetting(t *testing.T) {
 		Limits:     Limits{RateLimitBuckets: 14},
 		ForwardKey: true,
 		Keys: []Key{
-			{Name: apikey.FileName(apikey.Hash("plain")), Hash: apikey.Hash("plain"), SecretID: apikey.SecretID("plain"), Line: 19},
-			{Name: "alice", Hash: apikey.Hash("secret"), SecretID: apikey.SecretID("secret"), Line: 20},
-			{Name: "bob", Hash: apikey.Hash("hello world"), SecretID: "b94d27b9934d", Line: 21},
+			{Name: apikey.FileName(apikey.Hash("plain")), Hash: apikey.Hash("plain"), SecretID: apikey.SecretID("plain"), Line: 19, Column: 9},
+			{Name: "alice", Hash: apikey.Hash("secret"), SecretID: apikey.SecretID("secret"), Line: 20, Column: 9},
+			{Name: "bob", Hash: apikey.Hash("hello world"), SecretID: "b94d27b9934d", Line: 21, Column: 9},
 		},
 		Middleware: []MiddlewareConfig{
 			{"alpha", []byte(`{"date":"2024-01-01","nested":{"a":1,"b":2},"none":null,"numbers":[1,-2.5,1e3],"on":true,"text":"\u003ca \u0026 b\u003e"}`)},

@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// MaxFile bounds a configuration file in bytes. 100,000 services written at length are 50 MB.
-	MaxFile = 64 << 20
+	// MaxBytes bounds a configuration file in bytes. 100,000 services written at length are 50 MB.
+	MaxBytes = 64 << 20
 	// maxMarks bounds the marks (see countMarks) of a file, and with them the memory that its tree takes: two nodes of
 	// 200 bytes a mark. 100,000 services like the one in configs/gateway.yaml have 1.8 million.
 	maxMarks = 4_000_000
@@ -51,8 +51,8 @@ func parseTree(data []byte) (root *yaml.Node, m *Mistake) {
 
 // checkBytes refuses what would cost the YAML parser too much or what it reports without a place.
 func checkBytes(data []byte) *Mistake {
-	if len(data) > MaxFile {
-		return &Mistake{Line: 1, Column: 1, Message: fmt.Sprintf("file too large, got %d bytes (want at most %d)", len(data), MaxFile)}
+	if len(data) > MaxBytes {
+		return &Mistake{Line: 1, Column: 1, Message: fmt.Sprintf("file too large, got %d bytes (want at most %d)", len(data), MaxBytes)}
 	}
 	if at := firstBadByte(data); at >= 0 {
 		line := 1 + bytes.Count(data[:at], []byte("\n"))

@@ -31,19 +31,21 @@ type Options struct {
 	// Interval between two looks; 0: 250 ms.
 	Interval time.Duration
 	// MaxSize of the file in bytes; 0: 64 MiB. A larger file is an error, it is not read to its end.
-	MaxSize int64
-	// OnError is told that two looks in a row failed, once until one succeeds again. nil: nobody is.
+	MaxSize int
+	// OnError is told that two looks in a row failed, once until one succeeds again, and that a poke failed. It is called
+	// from the goroutine of Watch. nil: nobody is.
 	OnError func(error)
 }
 
 // Watcher looks at one file.
 type Watcher struct {
-	path string
-	opts Options
-	poke chan struct{}
+	path    string
+	opts    Options
+	poke    chan struct{}
+	content []byte
 
-	// Of the goroutine in Watch, and of Read before it.
-	known   hash        // content that was delivered, or returned by Read
+	// Of the goroutine of Watch.
+	known   hash        // content that was delivered, at first that of New
 	pending hash        // content that one look found and that the next has to confirm
 	stamp   os.FileInfo // of the file when it was last read
 	readAt  time.Time   // when it was last read
@@ -53,8 +55,8 @@ type Watcher struct {
 // hash is the SHA-256 of some content; the zero hash is that of none.
 type hash [sha256.Size]byte
 
-// New returns a Watcher of the file at path, which need not exist.
-func New(path string, opts Options) *Watcher {
+// New reads the file at path and returns a Watcher for what comes after. The error says why it cannot be read.
+func New(path string, opts Options) (*Watcher, error) {
 	if opts.Interval <= 0 {
 		opts.Interval = defaultInterval
 	}
@@ -64,22 +66,32 @@ func New(path string, opts Options) *Watcher {
 	if opts.OnError == nil {
 		opts.OnError = func(error) {}
 	}
-	return &Watcher{path: path, opts: opts, poke: make(chan struct{}, 1)}
-}
-
-// Read returns what is in the file now. Watch delivers only what differs from it. Call it before Watch, if at all.
-func (w *Watcher) Read() ([]byte, error) {
-	data, err := w.read()
-	if err != nil {
+	w := &Watcher{path: path, opts: opts, poke: make(chan struct{}, 1)}
+	var err error
+	if w.content, err = w.read(); err != nil {
 		return nil, err
 	}
-	w.known = sha256.Sum256(data)
-	return data, nil
+	w.known = sha256.Sum256(w.content)
+	return w, nil
 }
 
-// Watch calls deliver with each new content until ctx ends, from the calling goroutine: one call at a time. The slice is
-// the callee's. Call it once.
-func (w *Watcher) Watch(ctx context.Context, deliver func(data []byte)) {
+// Content returns what New read.
+func (w *Watcher) Content() []byte { return w.content }
+
+// Watch sends each new content until ctx ends, then closes the channel; receive until then to wait for its goroutine. A
+// slow receiver misses what was there for a moment, never what is there last. The slices are the receiver's. Call it
+// once.
+func (w *Watcher) Watch(ctx context.Context) <-chan []byte {
+	w.content = nil // no need to hold it any longer
+	contents := make(chan []byte)
+	go func() {
+		defer close(contents)
+		w.run(ctx, contents)
+	}()
+	return contents
+}
+
+func (w *Watcher) run(ctx context.Context, contents chan<- []byte) {
 	ticker := time.NewTicker(w.opts.Interval)
 	defer ticker.Stop()
 	for {
@@ -92,14 +104,19 @@ func (w *Watcher) Watch(ctx context.Context, deliver func(data []byte)) {
 		case <-ticker.C:
 			data = w.look()
 		}
-		if data != nil {
-			deliver(data)
+		if data == nil {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case contents <- data:
 		}
 	}
 }
 
-// Poke makes Watch deliver what is in the file now, also if it is known already or just being written. Safe for
-// concurrent use; pokes that pile up collapse into one.
+// Poke makes Watch send what is in the file now, also if it is known already or just being written. Safe for concurrent
+// use; pokes that pile up collapse into one.
 func (w *Watcher) Poke() {
 	select {
 	case w.poke <- struct{}{}:
@@ -109,12 +126,12 @@ func (w *Watcher) Poke() {
 
 // readNow returns the content of the file, nil if it cannot be read.
 func (w *Watcher) readNow() []byte {
-	data, err := w.Read()
+	data, err := w.read()
 	if err != nil {
 		w.opts.OnError(err)
 		return nil
 	}
-	w.pending, w.failed = hash{}, 0
+	w.known, w.pending, w.failed = sha256.Sum256(data), hash{}, 0
 	return data
 }
 
@@ -154,28 +171,41 @@ func (w *Watcher) unchanged() bool {
 		stamp.ModTime().Equal(w.stamp.ModTime()) && os.SameFile(stamp, w.stamp)
 }
 
-// read returns the content of the file. It is never nil without an error.
+// read returns the content of the file and notes its stamp. The stamp comes first: if the file changes behind it, the next
+// look finds another one.
 func (w *Watcher) read() ([]byte, error) {
-	// The stamp comes first: if the file changes behind it, the next look finds another one. And opening a pipe would block.
 	stamp, err := os.Stat(w.path)
 	if err != nil {
 		return nil, err
 	}
-	if !stamp.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: wrong type, got %v (want a regular file)", w.path, stamp.Mode().Type())
+	data, err := Read(w.path, w.opts.MaxSize)
+	if err != nil {
+		return nil, err
 	}
-	f, err := os.Open(w.path)
+	w.stamp, w.readAt = stamp, time.Now()
+	return data, nil
+}
+
+// Read returns the content of a regular file of at most limit bytes. It is never nil without an error.
+func Read(path string, limit int) ([]byte, error) {
+	stamp, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !stamp.Mode().IsRegular() { // opening a pipe would block
+		return nil, fmt.Errorf("%s: wrong type, got %v (want a regular file)", path, stamp.Mode().Type())
+	}
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close() //nolint:errcheck // nothing was written
-	data, err := io.ReadAll(io.LimitReader(f, w.opts.MaxSize+1))
+	data, err := io.ReadAll(io.LimitReader(f, int64(limit)+1))
 	if err != nil {
 		return nil, err
 	}
-	if int64(len(data)) > w.opts.MaxSize {
-		return nil, fmt.Errorf("%s: file too large, got more than %d bytes (want at most that)", w.path, w.opts.MaxSize)
+	if len(data) > limit {
+		return nil, fmt.Errorf("%s: file too large, got more than %d bytes (want at most that)", path, limit)
 	}
-	w.stamp, w.readAt = stamp, time.Now()
 	return data, nil
 }

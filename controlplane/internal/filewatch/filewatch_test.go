@@ -2,6 +2,8 @@ package filewatch
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -48,15 +50,19 @@ func watch(t *testing.T, content string, opts Options, test func(t *testing.T, w
 		}
 		write(t, w.path, content)
 		opts.OnError = func(err error) { w.errs <- err.Error() }
-		w.Watcher = New(w.path, opts)
-		if _, err := w.Read(); err != nil {
-			t.Fatal(err)
+		var err error
+		w.Watcher, err = New(w.path, opts)
+		must(t, err)
+		if got := string(w.Content()); got != content {
+			t.Errorf("Content() = %q, want %q", got, content)
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			w.Watch(ctx, func(data []byte) { w.delivered <- string(data) })
+			for data := range w.Watch(ctx) {
+				w.delivered <- string(data)
+			}
 		}()
 		test(t, w)
 		cancel()
@@ -234,4 +240,33 @@ func TestLargeFileIsReadSeldom(t *testing.T) {
 		write(t, w.path, old+"o")
 		w.after(t, time.Second, old+"o")
 	})
+}
+
+func TestSlowReceiverGetsTheLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "gateway.yaml")
+		write(t, path, "0")
+		w, err := New(path, Options{})
+		must(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		contents := w.Watch(ctx)
+		for _, content := range []string{"1", "2", "3"} {
+			write(t, path, content)
+			time.Sleep(time.Minute)
+		}
+		if first, last := string(<-contents), string(<-contents); first != "1" || last != "3" {
+			t.Errorf("received %q, %q, want what waited, then what is there now", first, last)
+		}
+		cancel()
+		if _, open := <-contents; open {
+			t.Error("channel still open after the end of the context")
+		}
+	})
+}
+
+func TestNewReportsError(t *testing.T) {
+	_, err := New(filepath.Join(t.TempDir(), "missing"), Options{})
+	if !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("New(missing file) = %v, want %v", err, fs.ErrNotExist)
+	}
 }
