@@ -75,7 +75,7 @@ func New(path string, opts Options) (*Watcher, error) {
 	return w, nil
 }
 
-// Content returns what New read.
+// Content returns what New read, until Watch is called.
 func (w *Watcher) Content() []byte { return w.content }
 
 // Watch sends each new content until ctx ends, then closes the channel; receive until then to wait for its goroutine. A
