@@ -218,7 +218,7 @@ func TestStringAndParseAgree(t *testing.T) {
 	})
 }
 
-func parse(t testing.TB, s string) pattern.Pattern {
+func parse(t *testing.T, s string) pattern.Pattern {
 	t.Helper()
 	p, err := pattern.Parse(s)
 	if err != nil {
