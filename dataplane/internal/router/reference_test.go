@@ -37,7 +37,9 @@ func knownMethods(routes []router.Route[int], host, path string) map[string]bool
 }
 
 func matches(p pattern.Pattern, method, host, path string) bool {
-	if p.Method != "" && p.Method != method && !(p.Method == "GET" && method == "HEAD") || p.Host != "" && p.Host != host {
+	hasMethod := p.Method == "" || p.Method == method || p.Method == "GET" && method == "HEAD"
+	hasHost := p.Host == "" || p.Host == host
+	if !hasMethod || !hasHost {
 		return false
 	}
 	var segments []string

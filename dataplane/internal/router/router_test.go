@@ -16,19 +16,19 @@ import (
 )
 
 // build makes a table whose values are the patterns as written.
-func build(t testing.TB, patterns ...string) *router.Table[string] {
-	t.Helper()
+func build(tb testing.TB, patterns ...string) *router.Table[string] {
+	tb.Helper()
 	var routes []router.Route[string]
 	for _, s := range patterns {
 		p, err := pattern.Parse(s)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		routes = append(routes, router.Route[string]{Pattern: p, Value: s})
 	}
 	table, err := router.Build(routes)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return table
 }
@@ -76,7 +76,6 @@ func TestMatch(t *testing.T) {
 		{"GET", "", "/s%2Ft", "/s%2Ft", ""},
 		{"GET", "", "/s/t", "", ""},
 		{"GET", "", "/users%2Fme", "", ""},
-		{"GET", "", "/%" + strings.Repeat("40", 2) + strings.Repeat("a", 5000), "", ""},
 		{"GET", "", "", "", ""},
 		{"GET", "", "*", "", ""},
 	}
@@ -174,10 +173,10 @@ func TestParams(t *testing.T) {
 
 func TestMatchDoesNotAllocate(t *testing.T) {
 	table := build(t, "/users", "/users/{id}/orders", "GET example.com/a@b")
-	for _, path := range []string{"/users/x", "/users/42/orders", "/a%40b"} {
+	for path, want := range map[string]bool{"/users/x": true, "/users/42/orders": true, "/a%40b": true, "/%40" + strings.Repeat("a", 5000): false} {
 		allocs := testing.AllocsPerRun(100, func() {
-			if _, ok := table.Match("GET", "example.com", path); !ok {
-				t.Fatalf("no match for %q", path)
+			if _, ok := table.Match("GET", "example.com", path); ok != want {
+				t.Fatalf("Match(%q) = %v, want %v", path, ok, want)
 			}
 		})
 		if allocs != 0 {
