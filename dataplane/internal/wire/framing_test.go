@@ -13,8 +13,22 @@ func TestParseContentLength(t *testing.T) {
 		}
 	}
 	bad := [][]string{
-		nil, {""}, {"00"}, {"05"}, {"+5"}, {"-5"}, {" 5"}, {"5 "}, {"5,5"}, {"0x5"}, {"5_0"}, {"5", "5"}, {"٥"},
-		{"9223372036854775808"}, {"10000000000000000000"}, {"0000000000000000000000005"},
+		nil,
+		{""},
+		{"00"},
+		{"05"},
+		{"+5"},
+		{"-5"},
+		{" 5"},
+		{"5 "},
+		{"5,5"},
+		{"0x5"},
+		{"5_0"},
+		{"5", "5"},
+		{"٥"},
+		{"9223372036854775808"},
+		{"10000000000000000000"},
+		{"0000000000000000000000005"},
 	}
 	for _, in := range bad {
 		if got, v := wire.ParseContentLength(in); v == nil || v.Code != "bad_content_length" {
@@ -31,8 +45,20 @@ func TestCheckTransferEncoding(t *testing.T) {
 		{0, [][]string{{"chunked"}, {"CHUNKED"}}},
 		{501, [][]string{{"gzip"}, {"identity"}, {"xchunked"}, {"gzip, chunked"}, {"gzip", "chunked"}}},
 		{400, [][]string{
-			nil, {""}, {"chunked, chunked"}, {"chunked", "chunked"}, {"chunked, gzip"}, {"chunked;x=1"}, {" chunked"}, {"chunked\t"}, {"\x0bchunked"},
-			{",chunked"}, {"chunked,"}, {"chun ked"}, {"gzip, chunked, chunked"}, {"gzip;q=1, chunked"},
+			nil,
+			{""},
+			{"chunked, chunked"},
+			{"chunked", "chunked"},
+			{"chunked, gzip"},
+			{"chunked;x=1"},
+			{" chunked"},
+			{"chunked\t"},
+			{"\x0bchunked"},
+			{",chunked"},
+			{"chunked,"},
+			{"chun ked"},
+			{"gzip, chunked, chunked"},
+			{"gzip;q=1, chunked"},
 		}},
 	}
 	for _, tt := range tests {

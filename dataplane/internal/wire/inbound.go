@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -75,9 +76,8 @@ func TrustedPeer(peer netip.Addr, trusted []netip.Prefix) bool {
 // that is not; the leftmost one if all are. Behind an element that is no address nothing is believed. A port is ignored.
 func ClientIP(peer netip.Addr, h http.Header, trusted []netip.Prefix) netip.Addr {
 	client := peer.Unmap().WithZone("")
-	lines := h["X-Forwarded-For"]
-	for i := len(lines) - 1; i >= 0; i-- {
-		for rest, more := lines[i], true; more; {
+	for _, line := range slices.Backward(h["X-Forwarded-For"]) {
+		for rest, more := line, true; more; {
 			if !TrustedPeer(client, trusted) {
 				return client
 			}

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -94,9 +95,9 @@ func copyEndToEnd(dst, src http.Header) {
 			continue
 		}
 		if before, ok := dst[name]; ok {
-			dst[name] = append(before[:len(before):len(before)], values...)
+			dst[name] = append(slices.Clip(before), values...)
 		} else {
-			dst[name] = values[:len(values):len(values)]
+			dst[name] = slices.Clip(values)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package wire_test
 
 import (
+	"maps"
 	"net/http"
 	"testing"
 
@@ -17,9 +18,7 @@ var added = http.Header{
 
 func with(more http.Header) http.Header {
 	h := added.Clone()
-	for name, values := range more {
-		h[name] = values
-	}
+	maps.Copy(h, more)
 	return h
 }
 
@@ -100,7 +99,8 @@ func TestResponseHeader(t *testing.T) {
 	}{
 		{
 			"hop-by-hop and framing",
-			http.Header{}, http.Header{
+			http.Header{},
+			http.Header{
 				"Connection": {"close"}, "Keep-Alive": {"5"}, "Proxy-Authenticate": {"x"}, "Trailer": {"X"}, "Upgrade": {"h2c"}, "Te": {"x"},
 				"Content-Length": {"5"}, "Transfer-Encoding": {"chunked"}, "Content-Type": {"text/plain"},
 			},
@@ -108,12 +108,14 @@ func TestResponseHeader(t *testing.T) {
 		},
 		{
 			"named by Connection",
-			http.Header{"Hop": {"chain"}}, http.Header{"Connection": {"hop, set-cookie, x-request-id"}, "Hop": {"1"}, "Set-Cookie": {"a"}, "X-Request-Id": {"1"}},
+			http.Header{"Hop": {"chain"}},
+			http.Header{"Connection": {"hop, set-cookie, x-request-id"}, "Hop": {"1"}, "Set-Cookie": {"a"}, "X-Request-Id": {"1"}},
 			http.Header{"Hop": {"chain"}, "Set-Cookie": {"a"}, "X-Request-Id": {"1"}},
 		},
 		{
 			"what the chain set stays",
-			http.Header{"Vary": {"A"}}, http.Header{"Vary": {"B"}, "Connection": {"keep-alive"}},
+			http.Header{"Vary": {"A"}},
+			http.Header{"Vary": {"B"}, "Connection": {"keep-alive"}},
 			http.Header{"Vary": {"A", "B"}},
 		},
 	}
@@ -124,5 +126,14 @@ func TestResponseHeader(t *testing.T) {
 				t.Errorf("ResponseHeader (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// Adding to what the chain set must not reach into the chain's own slice.
+func TestResponseHeaderSharesNoRoom(t *testing.T) {
+	values := append(make([]string, 0, 4), "A")
+	wire.ResponseHeader(http.Header{"Vary": values}, http.Header{"Vary": {"B"}})
+	if got := values[:2][1]; got != "" {
+		t.Errorf("the chain's slice has %q behind its values", got)
 	}
 }

@@ -2,6 +2,7 @@ package wire_test
 
 import (
 	"net/http"
+	"slices"
 	"testing"
 
 	"apigateway/dataplane/internal/wire"
@@ -39,7 +40,7 @@ func TestWebSocket(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			asked, v := wire.WebSocket(request(append(asking[:len(asking):len(asking)], tt.change)...))
+			asked, v := wire.WebSocket(request(append(slices.Clip(asking), tt.change)...))
 			status := 0
 			if v != nil {
 				status = v.Status
