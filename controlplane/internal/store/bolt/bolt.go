@@ -55,6 +55,7 @@ type Store struct {
 	write  sync.Mutex // one writer at a time
 	broken error      // guarded by write; not nil: ErrReadOnly, and why
 	failed atomic.Bool
+	commit func(*bolt.Tx) error // tests replace it
 }
 
 // Open opens the store in a file, or makes file and folders. It fails at once if another process has it open.
@@ -72,7 +73,7 @@ func OpenWith(path string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	s := &Store{path: path}
+	s := &Store{path: path, commit: (*bolt.Tx).Commit}
 	if err := s.open(o); err != nil {
 		return nil, fmt.Errorf("store %s: %w", path, explain(err))
 	}
@@ -83,19 +84,12 @@ func OpenWith(path string, o Options) (*Store, error) {
 }
 
 // open opens and checks the file. A damaged one makes bbolt panic or read beyond the end of the file; either becomes an
-// error, and the lock of the file goes with its descriptor.
+// error, after which the file stays mapped and locked until the process ends: bbolt cannot be closed in that state.
 func (s *Store) open(o Options) (err error) {
-	if o.OpenFile == nil {
-		o.OpenFile = os.OpenFile
-	}
-	var file *os.File
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("damaged: %v", r)
-		}
-		if err != nil && file != nil {
-			_ = file.Close() // after bbolt's own closing: an error that does not matter
 		}
 	}()
 	s.db, err = bolt.Open(s.path, 0o600, &bolt.Options{
@@ -103,11 +97,7 @@ func (s *Store) open(o Options) (err error) {
 		FreelistType: bolt.FreelistMapType,
 		// A file that outgrows its mapping is mapped again, which waits for every reader. Address space costs nothing.
 		InitialMmapSize: mapSize(),
-		OpenFile: func(name string, flag int, perm os.FileMode) (*os.File, error) {
-			f, err := o.OpenFile(name, flag, perm)
-			file = f
-			return f, err
-		},
+		OpenFile:        o.OpenFile,
 	})
 	if err != nil {
 		return err

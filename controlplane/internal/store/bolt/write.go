@@ -54,7 +54,7 @@ func (s *Store) update(ctx context.Context, fn func(*bolt.Tx) error, done func()
 		return errors.Join(err, tx.Rollback())
 	}
 	id := tx.ID()
-	if err := tx.Commit(); err != nil {
+	if err := s.commit(tx); err != nil {
 		return s.failure(err, id)
 	}
 	done()
