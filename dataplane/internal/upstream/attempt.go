@@ -1,0 +1,79 @@
+package upstream
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"apigateway/dataplane/internal/breaker"
+	"apigateway/dataplane/internal/exchange"
+	"apigateway/dataplane/internal/refusal"
+)
+
+// Engine makes one attempt at a backend. It is the seam under which the protocol lives: it writes the answer to w itself,
+// calls a.Answered once the final head has been written, and returns when the answer is complete or has failed. If
+// a.Answered was not called, nothing but interim responses has been written.
+type Engine interface {
+	Attempt(w http.ResponseWriter, r *http.Request, a *Attempt) Outcome
+}
+
+// Attempt is what an engine needs to know besides the request.
+type Attempt struct {
+	Backend   *Backend
+	Settings  *Settings
+	Path      string // canonical, without the backend's base and the query
+	Body      *Body  // the request's; nil: it has none
+	WebSocket bool   // the client asks for a tunnel and may have one
+	Tunnels   *Tunnels
+	ConnectBy time.Time // a connection must stand by then; zero: the transport's timeout alone
+	Deadline  time.Time // of the whole request; zero: none
+
+	x        *exchange.Exchange
+	permit   breaker.Permit // of the backend's watch; zero if it is used although it is passed over
+	answered bool
+}
+
+// Answered settles the exchange and tells the backend's watch: a 5xx status is a failure, any other a success.
+func (a *Attempt) Answered(status int) {
+	a.answered = true
+	if status < http.StatusInternalServerError {
+		a.permit.Done(breaker.Success, nil, time.Now())
+		a.x.Settle(exchange.Outcome{})
+		return
+	}
+	err := statusError(status)
+	a.permit.Done(breaker.Failure, err, time.Now())
+	a.x.Settle(exchange.Outcome{Failed: exchange.Upstream, Reason: "upstream_status", Err: err})
+}
+
+// statusError is a status by which a backend failed.
+type statusError int
+
+func (e statusError) Error() string { return "status " + strconv.Itoa(int(e)) }
+
+// Stage says how far an attempt came that got no answer.
+type Stage uint8
+
+// The stages.
+const (
+	Sent      Stage = iota // the backend may have seen the request
+	Unmade                 // no connection was made: the backend has seen nothing
+	StaleConn              // a reused connection broke before any byte of the response
+)
+
+// Outcome is how an attempt ended. The zero value is an answer written whole.
+type Outcome struct {
+	Failed exchange.Party // on whose account; None: success
+	Reason refusal.Reason // what the client is told if there was no answer; without meaning if it is gone
+	Gone   bool           // the client left: it is told nothing
+	Stage  Stage          // without an answer only
+	Err    error          // not nil if and only if Failed is not None
+}
+
+// result translates an outcome without an answer for the backend's watch.
+func (o *Outcome) result() breaker.Result {
+	if o.Failed == exchange.Upstream {
+		return breaker.Failure
+	}
+	return breaker.Ignored
+}

@@ -1,0 +1,166 @@
+package upstream
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"apigateway/dataplane/internal/exchange"
+	"apigateway/dataplane/internal/refusal"
+)
+
+// What a client must keep to while it sends a body.
+const (
+	bodyReadTimeout = 30 * time.Second // between reads
+	bodyGrace       = 10 * time.Second // of reading, after which minBodyRate counts
+	minBodyRate     = 240              // bytes per second
+)
+
+var (
+	errBodyTooLarge = errors.New("request body over max_body")
+	errBodyTooSlow  = errors.New("request body under 240 B/s")
+	errBodyStopped  = errors.New("request body not wanted any more")
+)
+
+// Body is a request's body on its way to a backend: it keeps the client to its limits and remembers what the client did
+// wrong, so that nobody takes that for the backend's failure. An engine may read it on a goroutine of its own; closing it
+// does nothing, as another attempt may need it.
+type Body struct {
+	src    io.Reader
+	rc     *http.ResponseController
+	limit  int64     // bytes; 0: none
+	length int64     // announced; -1: unknown
+	stream bool      // no minimum rate
+	dog    *watchdog // told who is waited for; nil: nobody is
+
+	reading sync.Mutex // held during a Read of src
+
+	mu      sync.Mutex
+	read    int64
+	waited  time.Duration
+	whole   bool
+	stopped bool
+	failure error // of the client; nil: none
+}
+
+// newBody returns r's body, nil if r has none.
+func newBody(w http.ResponseWriter, r *http.Request, limit int64) *Body {
+	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
+		return nil
+	}
+	return &Body{
+		src: r.Body, rc: http.NewResponseController(w), limit: limit, length: r.ContentLength,
+		stream: strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc"),
+	}
+}
+
+// Read is part of io.Reader. One goroutine at a time may call it.
+func (b *Body) Read(p []byte) (int, error) {
+	b.reading.Lock()
+	defer b.reading.Unlock()
+	if err := b.usable(); err != nil {
+		return 0, err
+	}
+	if b.dog != nil {
+		b.dog.client()
+		defer b.dog.backend()
+	}
+	start := time.Now()
+	_ = b.rc.SetReadDeadline(start.Add(bodyReadTimeout)) // not every writer has deadlines
+	n, err := b.src.Read(p)
+	if errors.Is(err, io.EOF) {
+		_ = b.rc.SetReadDeadline(time.Time{}) // the server goes on reading
+	}
+	return n, b.note(n, err, time.Since(start))
+}
+
+// Close is part of io.Closer and does nothing.
+func (b *Body) Close() error { return nil }
+
+func (b *Body) usable() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.stopped {
+		return errBodyStopped
+	}
+	return b.failure
+}
+
+// note records one read and returns what its reader is told.
+func (b *Body) note(n int, err error, took time.Duration) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.read += int64(n)
+	b.waited += took
+	switch {
+	case b.stopped:
+		return errBodyStopped
+	case b.limit > 0 && b.read > b.limit: // before the end: both may come with one read
+		b.failure = errBodyTooLarge
+	case errors.Is(err, io.EOF):
+		b.whole = true
+		return io.EOF
+	case err != nil:
+		b.failure = err
+	case !b.stream && b.waited > bodyGrace && float64(b.read) < minBodyRate*b.waited.Seconds():
+		b.failure = errBodyTooSlow
+	}
+	return b.failure
+}
+
+// complete reports whether the whole body has been read.
+func (b *Body) complete() bool {
+	if b == nil {
+		return true
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.whole || b.length >= 0 && b.read == b.length
+}
+
+// stop ends the body for its readers: one that waits for the client is unblocked and awaited, later reads fail. b may be nil.
+func (b *Body) stop() {
+	if b == nil {
+		return
+	}
+	b.mu.Lock()
+	b.stopped = true
+	b.mu.Unlock()
+	if b.reading.TryLock() {
+		b.reading.Unlock()
+		return
+	}
+	_ = b.rc.SetReadDeadline(time.Unix(1, 0)) // long ago
+	b.reading.Lock()
+	defer b.reading.Unlock()
+	_ = b.rc.SetReadDeadline(time.Time{})
+}
+
+// fault returns the outcome of what the client did wrong with its body, false if it did nothing wrong. b may be nil.
+func (b *Body) fault() (Outcome, bool) {
+	if b == nil {
+		return Outcome{}, false
+	}
+	b.mu.Lock()
+	err := b.failure
+	b.mu.Unlock()
+	if err == nil {
+		return Outcome{}, false
+	}
+	o := Outcome{Failed: exchange.Client, Reason: refusal.BadRequest, Err: err}
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.Is(err, errBodyTooLarge), errors.As(err, &tooLarge):
+		o.Reason = refusal.BodyTooLarge
+	case errors.Is(err, errBodyTooSlow), errors.Is(err, os.ErrDeadlineExceeded):
+		o.Reason = refusal.RequestTimeout
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+		o.Gone = true
+	}
+	return o, true
+}

@@ -1,0 +1,180 @@
+package upstream
+
+import (
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+
+	"apigateway/dataplane/internal/breaker"
+	"apigateway/dataplane/internal/exchange"
+	"apigateway/dataplane/internal/refusal"
+	"apigateway/dataplane/internal/wire"
+)
+
+// connectBudget is how long all connects of one request may take together.
+const connectBudget = 10 * time.Second
+
+// handler is the last handler of a service's chain in one configuration.
+type handler struct {
+	cluster  *Cluster
+	settings *Settings
+	targets  []*target
+}
+
+// ServeHTTP answers with the backend's response or refuses. It panics with http.ErrAbortHandler where the connection has
+// to be aborted: the client is gone, or an answer broke off.
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	webSocket := false
+	if !h.settings.NoUpgrade {
+		var v *wire.Violation
+		if webSocket, v = wire.WebSocket(r); v != nil {
+			refusal.WriteCause(w, r, refusal.BadRequest, v)
+			return
+		}
+	}
+	path, v := wire.OutboundPath(r.URL)
+	if v != nil {
+		refusal.WriteCause(w, r, refusal.BadRequest, v)
+		return
+	}
+	if limit := h.settings.MaxBody; limit > 0 && r.ContentLength > limit {
+		refusal.Write(w, r, refusal.BodyTooLarge)
+		return
+	}
+	x := exchange.From(r.Context())
+	c := call{handler: h, w: w, r: r, x: x, attempt: Attempt{
+		Settings: h.settings, Path: path, WebSocket: webSocket, Tunnels: h.cluster.deps.Tunnels,
+		Body: newBody(w, r, h.settings.MaxBody), x: x,
+	}}
+	if h.settings.Timeout > 0 {
+		c.attempt.Deadline = x.Start.Add(h.settings.Timeout)
+	}
+	c.run()
+}
+
+// call is one request on its way through the attempts.
+type call struct {
+	*handler
+	w       http.ResponseWriter
+	r       *http.Request
+	x       *exchange.Exchange
+	attempt Attempt
+
+	first  int       // index of the target whose turn it was
+	tried  []*target // that could not be reached
+	lastly bool      // only targets that are passed over are left
+}
+
+func (c *call) run() {
+	now := time.Now()
+	c.first = int((c.cluster.turn.Add(1) - 1) % uint32(len(c.targets)))
+	t := c.pick(now)
+	connectBy := now.Add(connectBudget)
+	for retried := false; ; {
+		o := c.try(t)
+		switch {
+		case c.attempt.answered:
+			c.answered(&o)
+			return
+		case o.Stage == StaleConn && !retried && c.repeatable():
+			retried = true
+			continue // the watch still waits for its result
+		}
+		now = time.Now()
+		c.attempt.permit.Done(o.result(), o.Err, now)
+		if o.Stage == Unmade && o.Failed == exchange.Upstream && now.Before(connectBy) {
+			c.tried = append(c.tried, t)
+			if next := c.pick(now); next != nil {
+				t, c.attempt.ConnectBy = next, connectBy
+				continue
+			}
+		}
+		c.refuse(&o)
+		return
+	}
+}
+
+// try makes one attempt at t, whose permit is taken. A panic below still ends the permit.
+func (c *call) try(t *target) Outcome {
+	ended := false
+	defer func() {
+		if !ended {
+			c.attempt.permit.Done(breaker.Ignored, nil, time.Now())
+		}
+	}()
+	c.attempt.Backend, c.x.Backend = &t.Backend, t.URL
+	o := c.cluster.deps.Engine.Attempt(c.w, c.r, &c.attempt)
+	ended = true
+	c.note(&o)
+	return o
+}
+
+func (c *call) note(o *Outcome) {
+	log, ctx := c.cluster.deps.Log, c.r.Context()
+	if log.Enabled(ctx, slog.LevelDebug) {
+		log.LogAttrs(ctx, slog.LevelDebug, "upstream attempted", slog.String("service", c.cluster.service),
+			slog.String("request_id", c.x.RequestID), slog.String("url", c.x.Backend), slog.Bool("answered", c.attempt.answered),
+			slog.Int("status", c.x.Status), slog.String("failed", o.Failed.String()), slog.Any("err", o.Err))
+	}
+}
+
+// pick returns the next target in the round robin that is not passed over and takes its permit. When there is none left,
+// it returns those that are passed over, without a permit: the last ones are better than none. nil: all were tried.
+func (c *call) pick(now time.Time) *target {
+	c.attempt.permit = breaker.Permit{}
+	for i := range c.targets {
+		t := c.targets[(c.first+i)%len(c.targets)]
+		if c.lastly || slices.Contains(c.tried, t) {
+			continue
+		}
+		if permit, ok := t.watch.Allow(now); ok {
+			c.attempt.permit = permit
+			return t
+		}
+	}
+	c.lastly = true
+	for i := range c.targets {
+		if t := c.targets[(c.first+i)%len(c.targets)]; !slices.Contains(c.tried, t) {
+			return t
+		}
+	}
+	return nil
+}
+
+// repeatable reports whether the request may be sent a second time (RFC 9110 §9.2.2).
+func (c *call) repeatable() bool {
+	switch c.r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete:
+		return c.attempt.Body == nil && c.r.Context().Err() == nil
+	default:
+		return false
+	}
+}
+
+// answered ends a request whose answer was begun.
+func (c *call) answered(o *Outcome) {
+	switch {
+	case o.Gone:
+		c.cluster.series.canceled.Inc()
+	case o.Failed == exchange.Upstream:
+		c.cluster.series.bodyErrors.Inc()
+	}
+	c.attempt.Body.stop()
+	if o.Failed != exchange.None && !c.x.Tunnel {
+		panic(http.ErrAbortHandler) // never a clean end
+	}
+}
+
+// refuse ends a request that got no answer.
+func (c *call) refuse(o *Outcome) {
+	c.attempt.Body.stop()
+	if o.Gone {
+		c.cluster.series.canceled.Inc()
+		c.x.Settle(exchange.Outcome{Failed: exchange.Client, Reason: "client_gone", Err: o.Err})
+		panic(http.ErrAbortHandler) // a return would be a 200
+	}
+	c.x.Refusal = o.Reason.Code()
+	c.x.Settle(exchange.Outcome{Failed: o.Failed, Reason: o.Reason.Code(), Err: o.Err})
+	refusal.WriteCause(c.w, c.r, o.Reason, o.Err)
+}

@@ -1,0 +1,134 @@
+package upstream
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"apigateway/dataplane/internal/exchange"
+	"apigateway/dataplane/internal/refusal"
+	"apigateway/dataplane/internal/wire"
+)
+
+// buffers hold what is copied between client and backend.
+var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
+// respond passes a response on.
+func (f *flight) respond(resp *http.Response) Outcome {
+	f.dog.head()
+	if err := f.check(resp); err != nil {
+		return Outcome{Failed: exchange.Upstream, Reason: refusal.UpstreamError, Err: err}
+	}
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		return f.tunnel(resp)
+	}
+	stream := isStream(resp.Header)
+	f.writeHead(resp)
+	if !hasBody(f.r.Method, resp.StatusCode) {
+		return Outcome{}
+	}
+	limit := f.settings.ReadTimeout
+	if stream {
+		limit = f.a.Settings.streamIdle()
+		entry := f.a.Tunnels.add(f.a.x, func() { f.cancel(errCut) })
+		defer f.a.Tunnels.remove(entry)
+	}
+	o := f.copyBody(resp.Body, limit, stream || resp.ContentLength < 0)
+	if o.Failed == exchange.None && !f.a.Body.complete() {
+		f.linger()
+	}
+	return o
+}
+
+// check refuses what net/http lets through and HTTP does not.
+func (f *flight) check(resp *http.Response) error {
+	if resp.StatusCode < 100 || resp.StatusCode > 599 {
+		return fmt.Errorf("response status %d (want 100 to 599)", resp.StatusCode)
+	}
+	if resp.StatusCode == http.StatusSwitchingProtocols &&
+		(!f.a.WebSocket || !strings.EqualFold(resp.Header.Get("Upgrade"), "websocket")) {
+		return fmt.Errorf("response switches to %q unasked", resp.Header.Get("Upgrade"))
+	}
+	fields := 0
+	for _, values := range resp.Header {
+		fields += len(values)
+	}
+	if fields > maxFields {
+		return fmt.Errorf("response of %d header fields (want at most %d)", fields, maxFields)
+	}
+	return nil
+}
+
+// writeHead writes the head of the answer and settles the exchange.
+func (f *flight) writeHead(resp *http.Response) {
+	h := f.w.Header()
+	wire.ResponseHeader(h, resp.Header)
+	if _, ok := h["Content-Type"]; !ok {
+		h["Content-Type"] = nil // net/http would guess one
+	}
+	if resp.ContentLength >= 0 && resp.StatusCode != http.StatusNoContent && resp.StatusCode != http.StatusNotModified {
+		h.Set("Content-Length", strconv.FormatInt(resp.ContentLength, 10))
+	}
+	if !f.a.Body.complete() && f.r.ProtoMajor == 1 {
+		// An early answer. The rest of the body still goes to the backend while the answer comes; what is never read
+		// must not be taken for the next request.
+		h.Set("Connection", "close")
+		_ = http.NewResponseController(f.w).EnableFullDuplex() // without it net/http reads before it writes
+	}
+	f.w.WriteHeader(resp.StatusCode)
+	f.a.Answered(resp.StatusCode)
+}
+
+// hasBody reports whether a final response has a body (RFC 9112 §6.3).
+func hasBody(method string, status int) bool {
+	return method != http.MethodHead && status != http.StatusNoContent && status != http.StatusNotModified
+}
+
+// isStream reports whether a response goes on for as long as somebody listens.
+func isStream(h http.Header) bool {
+	media, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	media = strings.ToLower(strings.TrimSpace(media))
+	return media == "text/event-stream" || strings.HasPrefix(media, "application/grpc")
+}
+
+// copyBody copies a response's body. The backend may be silent for limit. With flush, what is here goes out at once.
+func (f *flight) copyBody(body io.Reader, limit time.Duration, flush bool) Outcome {
+	rc := http.NewResponseController(f.w)
+	buf := buffers.Get().(*[32 << 10]byte)
+	defer buffers.Put(buf)
+	for {
+		if flush && rc.Flush() != nil { // the head too: the first byte may be a long time coming
+			flush = false
+		}
+		f.dog.expect(limit)
+		n, err := body.Read(buf[:])
+		f.dog.rest()
+		if n > 0 {
+			if _, werr := f.w.Write(buf[:n]); werr != nil {
+				return Outcome{Failed: exchange.Client, Gone: true, Err: werr}
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return Outcome{}
+		}
+		if err != nil {
+			if o, ok := f.ended(err); ok {
+				return o
+			}
+			return Outcome{Failed: exchange.Upstream, Err: err}
+		}
+	}
+}
+
+// linger ends a request whose answer is complete but whose body is not: a client that is still sending would lose the
+// answer if its connection were closed at once.
+func (f *flight) linger() {
+	_ = http.NewResponseController(f.w).Flush()
+	f.a.Body.stop()
+	refusal.Drain(f.w, f.r)
+}

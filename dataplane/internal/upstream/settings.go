@@ -1,0 +1,98 @@
+package upstream
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"apigateway/dataplane/internal/breaker"
+)
+
+// Defaults of what Settings and TransportSettings leave at zero.
+const (
+	defaultStreamIdle = time.Hour
+	defaultConnect    = 10 * time.Second
+	defaultHandshake  = 10 * time.Second
+	defaultFirstByte  = 30 * time.Second
+	defaultRead       = 30 * time.Second
+	defaultIdle       = 90 * time.Second
+	defaultMaxIdle    = 20_000
+	defaultMaxPerHost = 5_000
+)
+
+// Settings are one service's.
+type Settings struct {
+	// URLs of the backends, in the order of the round robin: http or https, a host, and a base path that is put in front of
+	// the request's path. At least one; no two alike; no user, query or fragment.
+	URLs []string
+
+	FailureThreshold int           // failures in a row until a URL is passed over; below 1 counts as 1
+	ResetTimeout     time.Duration // for how long it is
+
+	MaxBody           int64         // of a request, in bytes; 0: no limit
+	FirstByteTimeout  time.Duration // from the request written until the response head; 0: the transport's
+	StreamIdleTimeout time.Duration // silence after which a stream or tunnel ends; 0: 1 h
+	Timeout           time.Duration // of the whole request, tunnels after their head excepted; 0: none
+
+	HostUpstream bool // send the URL's host instead of the client's
+	NoUpgrade    bool // treat a request for a WebSocket as an ordinary one
+}
+
+func (s *Settings) streamIdle() time.Duration { return or(s.StreamIdleTimeout, defaultStreamIdle) }
+
+func (s *Settings) watch() breaker.Settings {
+	return breaker.Settings{FailureThreshold: s.FailureThreshold, ResetTimeout: s.ResetTimeout}
+}
+
+// TransportSettings are those of all services together. Zero means the default.
+type TransportSettings struct {
+	MaxIdle             int           // connections kept idle, 20,000
+	MaxIdlePerHost      int           // of them per host, 5,000
+	IdleTimeout         time.Duration // after which an idle one is closed, 90 s
+	ConnectTimeout      time.Duration // 10 s
+	TLSHandshakeTimeout time.Duration // 10 s
+	FirstByteTimeout    time.Duration // from the request written until the response head, 30 s
+	ReadTimeout         time.Duration // between reads of a response's body that is no stream, 30 s
+}
+
+func (s TransportSettings) withDefaults() TransportSettings {
+	return TransportSettings{
+		MaxIdle:             or(s.MaxIdle, defaultMaxIdle),
+		MaxIdlePerHost:      or(s.MaxIdlePerHost, defaultMaxPerHost),
+		IdleTimeout:         or(s.IdleTimeout, defaultIdle),
+		ConnectTimeout:      or(s.ConnectTimeout, defaultConnect),
+		TLSHandshakeTimeout: or(s.TLSHandshakeTimeout, defaultHandshake),
+		FirstByteTimeout:    or(s.FirstByteTimeout, defaultFirstByte),
+		ReadTimeout:         or(s.ReadTimeout, defaultRead),
+	}
+}
+
+// or returns v, or fallback if v is zero or negative.
+func or[T int | time.Duration](v, fallback T) T {
+	if v <= 0 {
+		return fallback
+	}
+	return v
+}
+
+// Backend is one URL of a service, parsed. It never changes.
+type Backend struct {
+	URL    string // as configured
+	Scheme string // http or https
+	Host   string // with the port if the URL has one
+	Base   string // escaped path without a slash at its end, put in front of the request's path; "" for none
+}
+
+func parseBackend(raw string) (Backend, error) {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil:
+		return Backend{}, fmt.Errorf("upstream: not a URL, got %q: %w", raw, err)
+	case u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
+		return Backend{}, fmt.Errorf("upstream: not an absolute URL, got %q (want http:// or https://)", raw)
+	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return Backend{}, fmt.Errorf("upstream: a URL with user, query or fragment, got %q (want scheme, host and path)", raw)
+	}
+	return Backend{URL: raw, Scheme: u.Scheme, Host: u.Host, Base: strings.TrimRight(u.EscapedPath(), "/")}, nil
+}

@@ -1,0 +1,128 @@
+package upstream
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"apigateway/dataplane/internal/exchange"
+	"apigateway/dataplane/internal/refusal"
+	"apigateway/dataplane/internal/wire"
+)
+
+// tunnel joins the client's connection and the backend's after a 101. Neither is ever pooled.
+func (f *flight) tunnel(resp *http.Response) Outcome {
+	backend, ok := resp.Body.(io.ReadWriteCloser)
+	if !ok {
+		return Outcome{Failed: exchange.Gateway, Reason: refusal.InternalError, Err: errors.New("a 101 without a connection")}
+	}
+	conn, client, err := http.NewResponseController(f.w).Hijack()
+	if err != nil {
+		return Outcome{Failed: exchange.Gateway, Reason: refusal.InternalError, Err: fmt.Errorf("tunnel: %w", err)}
+	}
+	defer func() { _ = conn.Close() }()
+	x := f.a.x
+	x.Tunnel, x.Status = true, http.StatusSwitchingProtocols
+	f.a.Answered(http.StatusSwitchingProtocols)
+	_ = conn.SetDeadline(time.Time{}) // the server's are over; idle time is watched below
+
+	t := &tunnel{client: conn, backend: backend, idle: f.a.Settings.streamIdle()}
+	entry := f.a.Tunnels.add(x, t.close)
+	defer f.a.Tunnels.remove(entry)
+	if err := f.switchProtocols(client.Writer, resp.Header); err != nil {
+		return Outcome{Failed: exchange.Client, Gone: true, Err: err}
+	}
+	t.run(client.Reader)
+	return Outcome{}
+}
+
+// switchProtocols writes the head of the 101 to the client.
+func (f *flight) switchProtocols(w *bufio.Writer, header http.Header) error {
+	h := f.w.Header()
+	wire.ResponseHeader(h, header)
+	h.Set("Upgrade", "websocket")
+	h.Set("Connection", "Upgrade")
+	if _, err := io.WriteString(w, "HTTP/1.1 101 Switching Protocols\r\n"); err != nil {
+		return err
+	}
+	if err := h.Write(w); err != nil {
+		return err
+	}
+	if _, err := io.WriteString(w, "\r\n"); err != nil {
+		return err
+	}
+	return w.Flush()
+}
+
+// tunnel is two connections that are one. It ends when either side ends, when nothing has moved for idle, or by close.
+type tunnel struct {
+	client  net.Conn
+	backend io.ReadWriteCloser
+	idle    time.Duration
+	moved   atomic.Int64 // when something last did, in nanoseconds since run began
+	closing sync.Once
+}
+
+// run copies both ways until the tunnel ends. early may hold what the client sent before its 101.
+func (t *tunnel) run(early io.Reader) {
+	start := time.Now()
+	timer := time.NewTimer(t.idle)
+	defer timer.Stop()
+	var wg sync.WaitGroup
+	ended := make(chan struct{})
+	wg.Go(func() { t.watch(start, timer, ended) })
+	wg.Go(func() { t.pump(t.client, t.backend, start) })
+	t.pump(t.backend, early, start)
+	close(ended)
+	wg.Wait()
+}
+
+// watch ends the tunnel once nothing has moved for its idle time.
+func (t *tunnel) watch(start time.Time, timer *time.Timer, ended <-chan struct{}) {
+	for {
+		select {
+		case <-ended:
+			return
+		case <-timer.C:
+		}
+		quiet := time.Since(start) - time.Duration(t.moved.Load())
+		if quiet >= t.idle {
+			t.close()
+			return
+		}
+		timer.Reset(t.idle - quiet)
+	}
+}
+
+// pump copies one way and then ends the tunnel. It copies by hand, as io.Copy would not say when something moves.
+func (t *tunnel) pump(dst io.Writer, src io.Reader, start time.Time) {
+	defer t.close()
+	buf := buffers.Get().(*[32 << 10]byte)
+	defer buffers.Put(buf)
+	for {
+		n, err := src.Read(buf[:])
+		if n > 0 {
+			t.moved.Store(int64(time.Since(start)))
+			if _, werr := dst.Write(buf[:n]); werr != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// close ends the tunnel: both connections, once.
+func (t *tunnel) close() {
+	t.closing.Do(func() {
+		_ = t.client.Close()
+		_ = t.backend.Close()
+	})
+}

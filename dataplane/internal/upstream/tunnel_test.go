@@ -1,0 +1,186 @@
+package upstream
+
+import (
+	"bufio"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"apigateway/dataplane/internal/exchange"
+	"apigateway/dataplane/internal/keys"
+)
+
+const handshake = "GET /chat HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n" +
+	"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+
+// echo is a backend that switches protocols and sends back what it gets; without an upgrade it says so.
+func echo(t *testing.T) string {
+	t.Helper()
+	return backend(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Upgrade") == "" {
+			_, _ = io.WriteString(w, "plain")
+			return
+		}
+		conn, rw, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		_, _ = rw.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nX-Answer: 1\r\n\r\n")
+		_ = rw.Flush()
+		_, _ = io.Copy(conn, rw)
+	}).URL
+}
+
+// open opens a tunnel through g and returns it once it has echoed a word.
+func open(t *testing.T, g *gateway, early string) (io.WriteCloser, *bufio.Reader) {
+	t.Helper()
+	conn, in := g.send(t, handshake+early)
+	resp, err := http.ReadResponse(in, nil)
+	if err != nil || resp.StatusCode != 101 || resp.Header.Get("Upgrade") != "websocket" || resp.Header.Get("X-Answer") != "1" {
+		t.Fatalf("answer = %v, %v; want a 101", resp, err)
+	}
+	_ = resp.Body.Close()
+	if _, err := io.WriteString(conn, "hello"); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, len(early)+len("hello"))
+	if _, err := io.ReadFull(in, got); err != nil || string(got) != early+"hello" {
+		t.Fatalf("echo = %q, %v", got, err)
+	}
+	return conn, in
+}
+
+func TestTunnel(t *testing.T) {
+	for _, early := range []string{"", "sent before the 101 "} {
+		g := newGateway(t, Settings{URLs: []string{echo(t)}, Timeout: time.Hour})
+		conn, _ := open(t, g, early)
+		if got := g.tunnels.Len(); got != 1 {
+			t.Errorf("open tunnels = %d, want 1", got)
+		}
+		_ = conn.Close()
+		x := g.exchange(t)
+		if !x.Tunnel || x.Status != 101 || x.Outcome.Failed != exchange.None || g.tunnels.Len() != 0 {
+			t.Errorf("exchange = tunnel %v %d %+v, open %d", x.Tunnel, x.Status, x.Outcome, g.tunnels.Len())
+		}
+	}
+}
+
+func TestTunnelEndsWithItsKey(t *testing.T) {
+	g := newGateway(t, Settings{URLs: []string{echo(t)}})
+	g.identity = &keys.Identity{Name: "alice"}
+	_, in := open(t, g, "")
+	if n := g.tunnels.CloseIf(func(h keys.Hash) bool { return h != keys.HashOf("alice") }); n != 0 {
+		t.Errorf("CloseIf for other keys ended %d, want 0", n)
+	}
+	if n := g.tunnels.CloseIf(func(h keys.Hash) bool { return h == keys.HashOf("alice") }); n != 1 {
+		t.Errorf("CloseIf for alice ended %d, want 1", n)
+	}
+	if rest, _ := io.ReadAll(in); len(rest) > 0 {
+		t.Errorf("after the end: %q, want nothing", rest)
+	}
+	g.exchange(t)
+}
+
+func TestStreamEndsWithItsKey(t *testing.T) {
+	b := backend(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/grpc+proto")
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	})
+	g := newGateway(t, Settings{URLs: []string{b.URL}})
+	g.identity = &keys.Identity{Name: "alice"}
+	resp, err := g.Client().Get(g.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	// The head may be here before the stream is noted.
+	for g.tunnels.Len() == 0 {
+		select {
+		case <-g.ended:
+			t.Fatal("the stream ended by itself")
+		default:
+		}
+	}
+	if n := g.tunnels.CloseIf(func(keys.Hash) bool { return true }); n != 1 {
+		t.Errorf("CloseIf ended %d, want 1", n)
+	}
+	if _, err := io.ReadAll(resp.Body); err == nil {
+		t.Error("a stream that was cut ended cleanly")
+	}
+	g.exchange(t)
+	if canceled, bodyErrors := g.counters(); canceled != 0 || bodyErrors != 0 {
+		t.Errorf("canceled, bodyErrors = %v, %v; want neither's", canceled, bodyErrors)
+	}
+}
+
+// TestKeylessTunnelsEndOnClose: without a key only the end of the process ends a tunnel.
+func TestKeylessTunnelsEndOnClose(t *testing.T) {
+	g := newGateway(t, Settings{URLs: []string{echo(t)}})
+	open(t, g, "")
+	if n := g.tunnels.CloseIf(func(keys.Hash) bool { return true }); n != 0 {
+		t.Errorf("CloseIf ended %d, want 0", n)
+	}
+	if n := g.tunnels.Close(); n != 1 {
+		t.Errorf("Close ended %d, want 1", n)
+	}
+	g.exchange(t)
+}
+
+func TestIdleTunnelEnds(t *testing.T) {
+	g := newGateway(t, Settings{URLs: []string{echo(t)}, StreamIdleTimeout: 50 * time.Millisecond})
+	_, in := open(t, g, "")
+	if rest, _ := io.ReadAll(in); len(rest) > 0 {
+		t.Errorf("after the idle time: %q, want nothing", rest)
+	}
+	g.exchange(t)
+}
+
+func TestNoTunnel(t *testing.T) {
+	tests := []struct {
+		name    string
+		s       Settings
+		request string
+		status  int
+		body    string
+	}{
+		{"not allowed", Settings{NoUpgrade: true}, handshake, 200, "plain"},
+		{"h2c", Settings{}, strings.ReplaceAll(handshake, "websocket", "h2c"), 200, "plain"},
+		{"bad key", Settings{}, strings.ReplaceAll(handshake, "dGhlIHNhbXBsZSBub25jZQ==", "short"), 400, "Bad Request\n"},
+		{"other version", Settings{}, strings.ReplaceAll(handshake, "Version: 13", "Version: 8"), 400, "Bad Request\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.s.URLs = []string{echo(t)}
+			g := newGateway(t, tt.s)
+			_, in := g.send(t, tt.request)
+			resp, err := http.ReadResponse(in, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(resp.Body)
+			_ = resp.Body.Close()
+			if err != nil || resp.StatusCode != tt.status || string(body) != tt.body {
+				t.Errorf("answer = %d %q %v, want %d %q", resp.StatusCode, body, err, tt.status, tt.body)
+			}
+			if x := g.exchange(t); x.Tunnel {
+				t.Error("exchange says tunnel")
+			}
+		})
+	}
+}
+
+// TestRefusedHandshake: a backend that does not switch answers as usual.
+func TestRefusedHandshake(t *testing.T) {
+	g := newGateway(t, Settings{URLs: []string{rawBackend(t, "HTTP/1.1 426 Upgrade Required\r\nContent-Length: 2\r\n\r\nno")}})
+	_, in := g.send(t, handshake)
+	resp, err := http.ReadResponse(in, nil)
+	if err != nil || resp.StatusCode != 426 {
+		t.Fatalf("answer = %v, %v; want 426", resp, err)
+	}
+	_ = resp.Body.Close()
+}

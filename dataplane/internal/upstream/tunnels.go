@@ -1,0 +1,79 @@
+package upstream
+
+import (
+	"sync"
+
+	"apigateway/dataplane/internal/exchange"
+	"apigateway/dataplane/internal/keys"
+)
+
+// Tunnels knows every tunnel and stream (text/event-stream, application/grpc*) that is open on this data plane, so that
+// the end of a key or of the process can end them. The zero value is ready for use.
+type Tunnels struct {
+	mu   sync.Mutex
+	open map[*tunnelEntry]struct{}
+}
+
+// tunnelEntry is one open tunnel or stream.
+type tunnelEntry struct {
+	hash  keys.Hash
+	keyed bool // hash means something
+	cut   func()
+}
+
+// add notes an open tunnel or stream; cut ends it, and may be called from any goroutine, several times. The caller removes
+// the entry.
+func (t *Tunnels) add(x *exchange.Exchange, cut func()) *tunnelEntry {
+	e := &tunnelEntry{hash: x.KeyHash, keyed: x.Key != nil, cut: cut}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.open == nil {
+		t.open = make(map[*tunnelEntry]struct{})
+	}
+	t.open[e] = struct{}{}
+	return e
+}
+
+func (t *Tunnels) remove(e *tunnelEntry) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.open, e)
+}
+
+// Len returns how many are open.
+func (t *Tunnels) Len() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.open)
+}
+
+// CloseIf ends those whose key's secret ended says is over, and returns how many. Those without a key stay. ended is
+// called with no lock held. To keep the promise that revocation ends them within 5 s, call it more often than that.
+func (t *Tunnels) CloseIf(ended func(keys.Hash) bool) int {
+	return t.cut(func(e *tunnelEntry) bool { return e.keyed && ended(e.hash) })
+}
+
+// Close ends all of them and returns how many. New ones may still be opened.
+func (t *Tunnels) Close() int {
+	return t.cut(func(*tunnelEntry) bool { return true })
+}
+
+func (t *Tunnels) cut(which func(*tunnelEntry) bool) (n int) {
+	for _, e := range t.all() {
+		if which(e) {
+			e.cut()
+			n++
+		}
+	}
+	return n
+}
+
+func (t *Tunnels) all() []*tunnelEntry {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	entries := make([]*tunnelEntry, 0, len(t.open))
+	for e := range t.open {
+		entries = append(entries, e)
+	}
+	return entries
+}
