@@ -113,10 +113,10 @@ func (d *decoder) expect(p *place, kind yaml.Kind, want string) bool {
 }
 
 func typeName(n *yaml.Node) string {
-	switch {
-	case n.Kind == yaml.MappingNode:
+	switch n.Kind {
+	case yaml.MappingNode:
 		return "a mapping"
-	case n.Kind == yaml.SequenceNode:
+	case yaml.SequenceNode:
 		return "a list"
 	}
 	switch n.ShortTag() {
@@ -175,19 +175,18 @@ func (d *decoder) fields(p *place, secret bool, each func(key *yaml.Node, value 
 	return true
 }
 
-// items calls each for every item of the list at p, and reports whether p is a list of min to max items.
-func (d *decoder) items(p *place, limit span, each func(item *place)) bool {
+// items calls each for every item of the list at p, if it is one of as many items as the limit says.
+func (d *decoder) items(p *place, limit span, each func(item *place)) {
 	if !d.expect(p, yaml.SequenceNode, "a list") {
-		return false
+		return
 	}
 	if n := len(p.node.Content); !limit.has(n) {
 		d.mistake(p, "wrong number of items, got %d (want %s)", n, limit)
-		return false
+		return
 	}
 	for i := range p.node.Content {
 		each(p.item(i))
 	}
-	return true
 }
 
 // span is how many items a list may have.

@@ -22,7 +22,7 @@ const (
 )
 
 // parseTree turns a file into the tree of its one document. A nil tree comes with a mistake. Nothing that data holds ends
-// the process: yaml.v3 panics on some inputs ("{{},<<}").
+// the process: yaml.v3 is known to panic, though the known input ("{{},<<}") does so only behind the tree.
 func parseTree(data []byte) (root *yaml.Node, m *Mistake) {
 	defer func() {
 		if recover() != nil {

@@ -33,6 +33,7 @@ func must(t *testing.T, err error) {
 
 // watched is a file under watch, inside a bubble of testing/synctest: time.Sleep costs none.
 type watched struct {
+	*testing.T
 	*Watcher
 	path      string
 	delivered chan string
@@ -40,10 +41,11 @@ type watched struct {
 }
 
 // watch runs test in a bubble while a file that holds content is watched.
-func watch(t *testing.T, content string, opts Options, test func(t *testing.T, w *watched)) {
+func watch(t *testing.T, content string, opts Options, test func(w *watched)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := &watched{
+			T:         t,
 			path:      filepath.Join(t.TempDir(), "gateway.yaml"),
 			delivered: make(chan string, 100),
 			errs:      make(chan string, 100),
@@ -64,19 +66,19 @@ func watch(t *testing.T, content string, opts Options, test func(t *testing.T, w
 				w.delivered <- string(data)
 			}
 		}()
-		test(t, w)
+		test(w)
 		cancel()
 		<-done
 	})
 }
 
 // after lets time pass and compares what was delivered since the last call.
-func (w *watched) after(t *testing.T, d time.Duration, want ...string) {
-	t.Helper()
+func (w *watched) after(d time.Duration, want ...string) {
+	w.Helper()
 	time.Sleep(d)
 	synctest.Wait()
 	if diff := cmp.Diff(want, all(w.delivered)); diff != "" {
-		t.Errorf("delivered within %v (-want +got):\n%s", d, diff)
+		w.Errorf("delivered within %v (-want +got):\n%s", d, diff)
 	}
 }
 
@@ -92,41 +94,41 @@ func all(c <-chan string) (list []string) {
 func TestEveryWay(t *testing.T) {
 	tests := []struct {
 		name   string
-		change func(t *testing.T, path string)
+		change func(w *watched)
 	}{
-		{"written in place", func(t *testing.T, path string) {
-			write(t, path, "new")
+		{"written in place", func(w *watched) {
+			write(w.T, w.path, "new")
 		}},
-		{"renamed over", func(t *testing.T, path string) {
-			write(t, path+".tmp", "new")
-			must(t, os.Rename(path+".tmp", path))
+		{"renamed over", func(w *watched) {
+			write(w.T, w.path+".tmp", "new")
+			must(w.T, os.Rename(w.path+".tmp", w.path))
 		}},
-		{"same size and time", func(t *testing.T, path string) {
-			stamp, err := os.Stat(path)
-			must(t, err)
-			write(t, path, "new")
-			must(t, os.Chtimes(path, stamp.ModTime(), stamp.ModTime()))
+		{"same size and time", func(w *watched) {
+			stamp, err := os.Stat(w.path)
+			must(w.T, err)
+			write(w.T, w.path, "new")
+			must(w.T, os.Chtimes(w.path, stamp.ModTime(), stamp.ModTime()))
 		}},
-		{"removed and written", func(t *testing.T, path string) {
-			must(t, os.Remove(path))
+		{"removed and written", func(w *watched) {
+			must(w.T, os.Remove(w.path))
 			time.Sleep(time.Second)
-			write(t, path, "new")
+			write(w.T, w.path, "new")
 		}},
-		{"replaced by a link", func(t *testing.T, path string) {
-			write(t, path+".other", "new")
-			must(t, os.Remove(path))
-			must(t, os.Symlink(path+".other", path))
+		{"replaced by a link", func(w *watched) {
+			write(w.T, w.path+".other", "new")
+			must(w.T, os.Remove(w.path))
+			must(w.T, os.Symlink(w.path+".other", w.path))
 		}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			watch(t, "old", Options{}, func(t *testing.T, w *watched) {
-				w.after(t, time.Minute)
-				tt.change(t, w.path)
-				w.after(t, time.Second, "new")
-				w.after(t, time.Minute)
-				write(t, w.path, "old")
-				w.after(t, time.Second, "old")
+			watch(t, "old", Options{}, func(w *watched) {
+				w.after(time.Minute)
+				tt.change(w)
+				w.after(time.Second, "new")
+				w.after(time.Minute)
+				write(w.T, w.path, "old")
+				w.after(time.Second, "old")
 			})
 		})
 	}
@@ -134,111 +136,111 @@ func TestEveryWay(t *testing.T) {
 
 // TestKubernetesVolume swaps the link of a folder, as a kubelet does with a config map.
 func TestKubernetesVolume(t *testing.T) {
-	watch(t, "old", Options{}, func(t *testing.T, w *watched) {
+	watch(t, "old", Options{}, func(w *watched) {
 		dir := filepath.Dir(w.path)
 		for _, version := range []string{"v1", "v2"} {
-			must(t, os.Mkdir(filepath.Join(dir, version), 0o700))
-			write(t, filepath.Join(dir, version, "gateway.yaml"), version)
+			must(w.T, os.Mkdir(filepath.Join(dir, version), 0o700))
+			write(w.T, filepath.Join(dir, version, "gateway.yaml"), version)
 		}
-		must(t, os.Symlink("v1", filepath.Join(dir, "..data")))
-		must(t, os.Remove(w.path))
-		must(t, os.Symlink(filepath.Join("..data", "gateway.yaml"), w.path))
-		w.after(t, time.Second, "v1")
-		must(t, os.Symlink("v2", filepath.Join(dir, "..tmp")))
-		must(t, os.Rename(filepath.Join(dir, "..tmp"), filepath.Join(dir, "..data")))
-		w.after(t, time.Second, "v2")
+		must(w.T, os.Symlink("v1", filepath.Join(dir, "..data")))
+		must(w.T, os.Remove(w.path))
+		must(w.T, os.Symlink(filepath.Join("..data", "gateway.yaml"), w.path))
+		w.after(time.Second, "v1")
+		must(w.T, os.Symlink("v2", filepath.Join(dir, "..tmp")))
+		must(w.T, os.Rename(filepath.Join(dir, "..tmp"), filepath.Join(dir, "..data")))
+		w.after(time.Second, "v2")
 	})
 }
 
 func TestHalfWrittenIsNotDelivered(t *testing.T) {
-	watch(t, "old", Options{Interval: time.Second}, func(t *testing.T, w *watched) {
+	watch(t, "old", Options{Interval: time.Second}, func(w *watched) {
 		for _, content := range []string{"", "h", "ha", "hal", "half"} {
-			write(t, w.path, content)
-			w.after(t, time.Second)
+			write(w.T, w.path, content)
+			w.after(time.Second)
 		}
-		w.after(t, time.Second, "half")
+		w.after(time.Second, "half")
 	})
 }
 
 func TestChangedAndBack(t *testing.T) {
-	watch(t, "old", Options{Interval: time.Second}, func(t *testing.T, w *watched) {
-		write(t, w.path, "new")
-		w.after(t, time.Second)
-		write(t, w.path, "old")
-		w.after(t, time.Second)
-		write(t, w.path, "new")
-		w.after(t, time.Second)
-		w.after(t, time.Second, "new")
+	watch(t, "old", Options{Interval: time.Second}, func(w *watched) {
+		write(w.T, w.path, "new")
+		w.after(time.Second)
+		write(w.T, w.path, "old")
+		w.after(time.Second)
+		write(w.T, w.path, "new")
+		w.after(time.Second)
+		w.after(time.Second, "new")
 	})
 }
 
 func TestMissingFileIsNotAChange(t *testing.T) {
-	watch(t, "old", Options{Interval: time.Second}, func(t *testing.T, w *watched) {
-		must(t, os.Remove(w.path))
-		w.after(t, time.Second)
+	watch(t, "old", Options{Interval: time.Second}, func(w *watched) {
+		must(w.T, os.Remove(w.path))
+		w.after(time.Second)
 		if errs := all(w.errs); len(errs) > 0 {
-			t.Errorf("errors after one look: %q, want none", errs)
+			w.Errorf("errors after one look: %q, want none", errs)
 		}
-		w.after(t, time.Minute)
+		w.after(time.Minute)
 		want := []string{"stat " + w.path + ": no such file or directory"}
 		if diff := cmp.Diff(want, all(w.errs)); diff != "" {
-			t.Errorf("errors (-want +got):\n%s", diff)
+			w.Errorf("errors (-want +got):\n%s", diff)
 		}
-		write(t, w.path, "old")
-		w.after(t, time.Minute)
-		must(t, os.Remove(w.path))
-		w.after(t, time.Minute)
+		write(w.T, w.path, "old")
+		w.after(time.Minute)
+		must(w.T, os.Remove(w.path))
+		w.after(time.Minute)
 		if errs := all(w.errs); len(errs) != 1 {
-			t.Errorf("errors = %q, want one for each time that it is missing", errs)
+			w.Errorf("errors = %q, want one for each time that it is missing", errs)
 		}
 	})
 }
 
 func TestUnusableFile(t *testing.T) {
-	watch(t, "old", Options{MaxSize: 4}, func(t *testing.T, w *watched) {
-		write(t, w.path, "12345")
-		w.after(t, time.Second)
-		must(t, os.Remove(w.path))
-		must(t, os.Mkdir(w.path, 0o700))
+	watch(t, "old", Options{MaxSize: 4}, func(w *watched) {
+		write(w.T, w.path, "12345")
+		w.after(time.Second)
+		must(w.T, os.Remove(w.path))
+		must(w.T, os.Mkdir(w.path, 0o700))
 		w.Poke()
-		w.after(t, 0)
+		w.after(0)
 		want := []string{
 			w.path + ": file too large, got more than 4 bytes (want at most that)",
 			w.path + ": wrong type, got d--------- (want a regular file)",
 		}
 		if diff := cmp.Diff(want, all(w.errs)); diff != "" {
-			t.Errorf("errors (-want +got):\n%s", diff)
+			w.Errorf("errors (-want +got):\n%s", diff)
 		}
-		must(t, os.Remove(w.path))
-		write(t, w.path, "1234")
-		w.after(t, time.Second, "1234")
+		must(w.T, os.Remove(w.path))
+		write(w.T, w.path, "1234")
+		w.after(time.Second, "1234")
 	})
 }
 
 func TestPokeReadsNow(t *testing.T) {
-	watch(t, "old", Options{Interval: time.Hour}, func(t *testing.T, w *watched) {
-		write(t, w.path, "new")
+	watch(t, "old", Options{Interval: time.Hour}, func(w *watched) {
+		write(w.T, w.path, "new")
 		w.Poke()
-		w.after(t, 0, "new")
+		w.after(0, "new")
 		w.Poke()
-		w.after(t, 0, "new")
-		w.after(t, 3*time.Hour)
+		w.after(0, "new")
+		w.after(3 * time.Hour)
 	})
 }
 
 // TestLargeFileIsReadSeldom changes a large file without changing its stamp: only a full read can tell.
 func TestLargeFileIsReadSeldom(t *testing.T) {
 	old := strings.Repeat("o", alwaysRead+1)
-	watch(t, old, Options{}, func(t *testing.T, w *watched) {
+	watch(t, old, Options{}, func(w *watched) {
 		changed := strings.Repeat("n", alwaysRead+1)
 		stamp, err := os.Stat(w.path)
-		must(t, err)
-		write(t, w.path, changed)
-		must(t, os.Chtimes(w.path, stamp.ModTime(), stamp.ModTime()))
-		w.after(t, 4*time.Second)
-		w.after(t, 2*time.Second, changed)
-		write(t, w.path, old+"o")
-		w.after(t, time.Second, old+"o")
+		must(w.T, err)
+		write(w.T, w.path, changed)
+		must(w.T, os.Chtimes(w.path, stamp.ModTime(), stamp.ModTime()))
+		w.after(4 * time.Second)
+		w.after(2*time.Second, changed)
+		write(w.T, w.path, old+"o")
+		w.after(time.Second, old+"o")
 	})
 }
 
