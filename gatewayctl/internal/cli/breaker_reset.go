@@ -1,0 +1,71 @@
+package cli
+
+import (
+	"context"
+	"errors"
+
+	"apigateway/gatewayctl/internal/render"
+	"apigateway/proto/apikey"
+	gatewayv1 "apigateway/proto/gateway/v1"
+
+	"github.com/spf13/cobra"
+)
+
+// breakerReset is "breaker reset".
+type breakerReset struct {
+	app       *app
+	dataPlane string
+}
+
+func (a *app) breakerResetCommand() *cobra.Command {
+	o := &breakerReset{app: a}
+	cmd := &cobra.Command{
+		Use:   "reset SERVICE",
+		Short: "Close a service's breaker and clear the watch on its URLs",
+		Long: `Close a service's breaker and clear the watch on its URLs, on every connected data plane or on one.
+
+Exit 3 if one of them does not say that it did within --timeout.`,
+		Args:              operands(1, 1, "SERVICE"),
+		ValidArgsFunction: a.complete(completeServices),
+		RunE:              func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args[0]) },
+	}
+	cmd.Flags().StringVar(&o.dataPlane, "dataplane", "", "id of the only data plane to do it (default: all)")
+	_ = cmd.RegisterFlagCompletionFunc("dataplane", a.complete(completeDataPlanes()))
+	return cmd
+}
+
+func (o *breakerReset) run(ctx context.Context, service string) error {
+	if err := apikey.ValidName(service); err != nil {
+		return usage(err)
+	}
+	c, err := o.app.connect()
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	c.timeout += grace // the control plane waits for --timeout itself
+	resp, err := call(ctx, c, c.breakers.ResetBreaker, &gatewayv1.ResetBreakerRequest{
+		Service: service, Dataplane: o.dataPlane, TimeoutMs: milliseconds(o.app.timeout),
+	})
+	if err != nil {
+		return err
+	}
+	if o.app.json() {
+		err = render.Object(o.app.Stdout, render.Reset{Rollout: render.NewRollout(resp.GetRollout())})
+	} else {
+		err = render.Proof{Rollout: resp.GetRollout(), Done: "closed"}.Write(o.app.Stdout, o.app.style())
+	}
+	return errors.Join(err, closedEverywhere(resp.GetRollout()))
+}
+
+// closedEverywhere is nil if every connected data plane did it, and there was one.
+func closedEverywhere(r *gatewayv1.Rollout) error {
+	switch {
+	case len(r.GetLagging())+len(r.GetRejected()) > 0:
+		return &exitError{exitUnproven, errors.New("not closed on every data plane")}
+	case len(r.GetApplied()) == 0:
+		return &exitError{exitUnproven, errors.New("not closed: no data plane is connected")}
+	default:
+		return nil
+	}
+}

@@ -1,0 +1,42 @@
+package cli
+
+import (
+	"context"
+
+	"apigateway/gatewayctl/internal/render"
+	gatewayv1 "apigateway/proto/gateway/v1"
+
+	"github.com/spf13/cobra"
+)
+
+// configStatus is "config status".
+type configStatus struct {
+	app *app
+}
+
+func (a *app) configStatusCommand() *cobra.Command {
+	o := &configStatus{app: a}
+	return &cobra.Command{
+		Use:               "status",
+		Short:             "Show which configuration is in force and what is wrong with newer content of its file",
+		Args:              operands(0, 0, "none"),
+		ValidArgsFunction: fixed(),
+		RunE:              func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
+	}
+}
+
+func (o *configStatus) run(ctx context.Context) error {
+	c, err := o.app.connect()
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	resp, err := call(ctx, c, c.config.GetConfigStatus, &gatewayv1.GetConfigStatusRequest{})
+	if err != nil {
+		return err
+	}
+	if o.app.json() {
+		return render.Object(o.app.Stdout, render.NewConfigStatus(resp))
+	}
+	return render.ConfigStatusText(o.app.Stdout, o.app.style(), resp)
+}

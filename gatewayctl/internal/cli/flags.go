@@ -1,0 +1,90 @@
+package cli
+
+import (
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+const (
+	defaultServer  = "127.0.0.1:18000"
+	defaultTimeout = 10 * time.Second
+	serverVariable = "GATEWAYCTL_SERVER"
+)
+
+func (a *app) commonFlags(root *cobra.Command) {
+	server := a.Getenv(serverVariable)
+	if server == "" {
+		server = defaultServer
+	}
+	f := root.PersistentFlags()
+	f.StringVar(&a.server, "server", server, "address of the control plane; environment: "+serverVariable)
+	f.BoolVar(&a.insecure, "insecure", false, "allow plain text to a server that is not on this machine")
+	f.StringVarP(&a.output, "output", "o", "table", "table or json")
+	f.DurationVar(&a.timeout, "timeout", defaultTimeout, "bound on the wait for each answer and, with --wait, for the proof")
+	f.StringVar(&a.logLevel, "log-level", "warn", "debug, info, warn or error; debug shows each request, never a secret")
+	f.StringVar(&a.logFormat, "log-format", "text", "text or json")
+	_ = root.RegisterFlagCompletionFunc("output", fixed("table", "json"))
+	_ = root.RegisterFlagCompletionFunc("log-level", fixed("debug", "info", "warn", "error"))
+	_ = root.RegisterFlagCompletionFunc("log-format", fixed("text", "json"))
+	_ = root.RegisterFlagCompletionFunc("server", fixed())
+}
+
+func (a *app) checkCommonFlags() error {
+	if a.output != "table" && a.output != "json" {
+		return usagef("--output: got %q (want table or json)", a.output)
+	}
+	if a.timeout <= 0 {
+		return usagef("--timeout: got %v (want more than 0)", a.timeout)
+	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(a.logLevel)); err != nil || strings.ContainsAny(a.logLevel, "+-") {
+		return usagef("--log-level: got %q (want debug, info, warn or error)", a.logLevel)
+	}
+	options := &slog.HandlerOptions{Level: level}
+	switch a.logFormat {
+	case "text":
+		a.log = slog.New(slog.NewTextHandler(a.Stderr, options))
+	case "json":
+		a.log = slog.New(slog.NewJSONHandler(a.Stderr, options))
+	default:
+		return usagef("--log-format: got %q (want text or json)", a.logFormat)
+	}
+	return nil
+}
+
+// checkServer refuses an address that cannot be one, and plain text to another machine unless that was asked for.
+func (a *app) checkServer() error {
+	host, port, err := net.SplitHostPort(a.server)
+	if err != nil || port == "" {
+		return usagef("--server: got %q (want HOST:PORT)", a.server)
+	}
+	if !a.insecure && !loopback(host) {
+		return usagef("--server: %s is not on this machine and the connection would be plain text (--insecure allows it)",
+			a.server)
+	}
+	return nil
+}
+
+// loopback reports whether host is this machine, without a look-up: what a name resolves to is for others to say.
+func loopback(host string) bool {
+	if host == "" || host == "localhost" {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Unmap().IsLoopback()
+}
+
+// version is the module's version, as the go command recorded it.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "(devel)"
+	}
+	return info.Main.Version
+}

@@ -1,0 +1,158 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"apigateway/proto/apikey"
+	gatewayv1 "apigateway/proto/gateway/v1"
+
+	"github.com/spf13/cobra"
+)
+
+const (
+	// weakSecret is the length below which a secret of the caller's own is warned about. What is stored is a plain
+	// SHA-256: right for something random, quickly searched for something short.
+	weakSecret = 20
+	// maxSecret bounds a secret of the caller's own; a longer one would not fit beside other headers.
+	maxSecret = 4096
+)
+
+// keysAdd is "keys add".
+type keysAdd struct {
+	app       *app
+	key       string
+	expiresIn string
+	services  []string
+	limited   bool // --services was given
+	wait      bool
+}
+
+func (a *app) keysAddCommand() *cobra.Command {
+	o := &keysAdd{app: a}
+	cmd := &cobra.Command{
+		Use:   "add NAME",
+		Short: "Add an API key and show its secret once",
+		Long: `Add an API key and show its secret once.
+
+The secret is made here. The control plane gets the name and the SHA-256 of the secret, nothing else, so nobody can show
+it again. With --key it is yours: any printable ASCII without spaces. One shorter than 20 characters is taken with a
+warning, since its hash can be searched. Repeating the command with the same name and --key is safe.`,
+		Example: `  gatewayctl keys add alice --expires-in 90d --services users,orders --wait
+  gatewayctl keys add bob --key - < secret.txt`,
+		Args:              operands(1, 1, "NAME"),
+		ValidArgsFunction: fixed(),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.limited = cmd.Flags().Changed("services")
+			return o.run(cmd.Context(), args[0])
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.key, "key", "", "a secret of your own; - reads it from stdin, where no list of processes shows it")
+	f.StringVar(&o.expiresIn, "expires-in", "", "how long it is valid: 90d, 12h, 1w (default: for ever)")
+	f.StringSliceVar(&o.services, "services", nil, "the services that it admits (default: all)")
+	waitFlag(cmd, &o.wait)
+	_ = cmd.RegisterFlagCompletionFunc("services", a.complete(completeServices))
+	_ = cmd.RegisterFlagCompletionFunc("expires-in", fixed())
+	_ = cmd.RegisterFlagCompletionFunc("key", fixed())
+	return cmd
+}
+
+func (o *keysAdd) run(ctx context.Context, name string) error {
+	expires, err := o.validate(name)
+	if err != nil {
+		return err
+	}
+	secret, err := o.secret()
+	if err != nil {
+		return err
+	}
+	c, err := o.app.connect()
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	hash := apikey.Hash(secret)
+	resp, err := call(ctx, c, c.keys.AddKey, &gatewayv1.AddKeyRequest{
+		Name: name, Sha256: hash[:], SecretId: apikey.SecretID(secret), ExpiresAtMs: expires, Services: o.services,
+	})
+	i := issue{app: o.app, client: c, name: name, secret: secret, made: o.key == "", wait: o.wait}
+	if err != nil {
+		return i.failed(err, "the same command with --key and this secret is safe to repeat")
+	}
+	return i.stored(ctx, resp.GetKey(), resp.GetRevision())
+}
+
+// validate checks what can be checked without the control plane, and returns when the key expires in Unix milliseconds.
+func (o *keysAdd) validate(name string) (expires int64, err error) {
+	if err := apikey.ValidName(name); err != nil {
+		return 0, usage(err)
+	}
+	if o.limited && len(o.services) == 0 {
+		return 0, usagef("--services: got none (leave it out to admit all)")
+	}
+	for _, service := range o.services {
+		if err := apikey.ValidName(service); err != nil {
+			return 0, usagef("--services: %w", err)
+		}
+	}
+	if o.expiresIn == "" {
+		return 0, nil
+	}
+	d, err := parseDuration(o.expiresIn)
+	if err != nil {
+		return 0, usagef("--expires-in: %w", err)
+	}
+	if d <= 0 {
+		return 0, usagef("--expires-in: got %q (want more than 0)", o.expiresIn)
+	}
+	return o.app.Now().Add(d).UnixMilli(), nil
+}
+
+// secret makes a secret, or takes the caller's own.
+func (o *keysAdd) secret() (string, error) {
+	switch o.key {
+	case "":
+		return apikey.Generate()
+	case "-":
+		secret, err := readLine(o.app.Stdin)
+		if err != nil {
+			return "", fmt.Errorf("--key -: stdin: %w", err)
+		}
+		return secret, o.checkSecret(secret)
+	default:
+		return o.key, o.checkSecret(o.key)
+	}
+}
+
+// checkSecret refuses what no client could send as a header, and warns about what can be guessed. It never repeats the
+// secret.
+func (o *keysAdd) checkSecret(secret string) error {
+	if secret == "" || len(secret) > maxSecret {
+		return usagef("--key: wrong length, got %d bytes (want 1 to %d)", len(secret), maxSecret)
+	}
+	if strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+		return usagef("--key: wrong character (want printable ASCII without spaces)")
+	}
+	if _, err := apikey.Parse(secret); errors.Is(err, apikey.ErrChecksum) {
+		return usagef("--key: %w", err)
+	}
+	if len(secret) < weakSecret {
+		fmt.Fprintf(o.app.Stderr, "gatewayctl: warning: --key: %d characters can be guessed (want %d or more)\n",
+			len(secret), weakSecret)
+	}
+	return nil
+}
+
+// readLine returns the first line of r without its end. What follows is not read.
+func readLine(r io.Reader) (string, error) {
+	line, err := bufio.NewReader(io.LimitReader(r, maxSecret+2)).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", err
+	}
+	return strings.TrimRight(line, "\r\n"), nil
+}

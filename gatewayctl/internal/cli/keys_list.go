@@ -1,0 +1,63 @@
+package cli
+
+import (
+	"context"
+
+	"apigateway/gatewayctl/internal/render"
+	gatewayv1 "apigateway/proto/gateway/v1"
+
+	"github.com/spf13/cobra"
+)
+
+// keysList is "keys list".
+type keysList struct {
+	app *app
+}
+
+func (a *app) keysListCommand() *cobra.Command {
+	o := &keysList{app: a}
+	return &cobra.Command{
+		Use:               "list",
+		Short:             "List the API keys of the file and of the store",
+		Args:              operands(0, 0, "none"),
+		ValidArgsFunction: fixed(),
+		RunE:              func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context()) },
+	}
+}
+
+func (o *keysList) run(ctx context.Context) error {
+	c, err := o.app.connect()
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	array := render.NewArray(o.app.Stdout)
+	table := render.NewKeyTable(o.app.Stdout, o.app.style())
+	for page, err := range pages(ctx, c, c.keys.ListKeys, &gatewayv1.ListKeysRequest{}) {
+		if err != nil {
+			return err
+		}
+		if !o.app.json() {
+			err = table.Page(page.GetKeys())
+		} else {
+			err = addAll(array, page.GetKeys(), render.NewKey)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if o.app.json() {
+		return array.Close()
+	}
+	return table.Close()
+}
+
+// addAll adds a page to a JSON array.
+func addAll[T, J any](array *render.Array, page []T, convert func(T) J) error {
+	for _, element := range page {
+		if err := array.Add(convert(element)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,406 @@
+package cli
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"apigateway/proto/apikey"
+	gatewayv1 "apigateway/proto/gateway/v1"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/testing/protocmp"
+)
+
+// alice is a key as the fake stores it.
+func alice(id string) *gatewayv1.KeyInfo {
+	return &gatewayv1.KeyInfo{Id: id, Name: "alice", Secrets: []*gatewayv1.SecretInfo{{Id: id, CreatedAtMs: ms(0)}}}
+}
+
+// stores is the answer of a control plane that stores every key in revision 42.
+func stores(_ context.Context, r *gatewayv1.AddKeyRequest) (*gatewayv1.AddKeyResponse, error) {
+	return &gatewayv1.AddKeyResponse{Key: alice(r.GetSecretId()), Revision: 42}, nil
+}
+
+func onTwo() *gatewayv1.Rollout {
+	return &gatewayv1.Rollout{Applied: []*gatewayv1.AppliedBy{{Dataplane: "a", AfterMs: 3.14}, {Dataplane: "b", AfterMs: 8.2}}}
+}
+
+func onOneOfFour() *gatewayv1.Rollout {
+	return &gatewayv1.Rollout{
+		Applied:      []*gatewayv1.AppliedBy{{Dataplane: "a", AfterMs: 3}},
+		Lagging:      []*gatewayv1.LaggingBy{{Dataplane: "b", Revision: 41}},
+		Rejected:     []*gatewayv1.RejectedBy{{Dataplane: "c", Reason: "key alice: unusable"}},
+		Disconnected: []*gatewayv1.DisconnectedFrom{{Dataplane: "d", LastSeenAtMs: ms(5 * time.Minute)}},
+	}
+}
+
+func ends(r *gatewayv1.Rollout, proven bool) pagesOf[gatewayv1.WatchRolloutResponse] {
+	return pagesOf[gatewayv1.WatchRolloutResponse]{pages: []*gatewayv1.WatchRolloutResponse{
+		{Rollout: &gatewayv1.Rollout{}}, {Rollout: r, Done: true, Proven: proven},
+	}}
+}
+
+var secretForm = regexp.MustCompile(`gk_[0-9a-z]{12}_[0-9A-Za-z]{28}`)
+
+// hidden replaces made secrets, and their ids, which differ from run to run.
+func hidden(r result) result {
+	secret := secretForm.FindString(r.Stdout + r.Stderr)
+	if secret == "" {
+		return r
+	}
+	id, _ := apikey.Parse(secret)
+	replace := strings.NewReplacer(secret, "SECRET", id, "ID")
+	return result{r.Code, replace.Replace(r.Stdout), replace.Replace(r.Stderr)}
+}
+
+const jsonAlice = `{"key":{"id":"ID","name":"alice","source":"store","services":null,"expires_at":null,` +
+	`"created_at":"2026-11-23T12:00:00.000Z","last_used_at":null,` +
+	`"secrets":[{"id":"ID","created_at":"2026-11-23T12:00:00.000Z","expires_at":null,"last_used_at":null}]},` +
+	`"secret":"SECRET","revision":42`
+
+func TestKeysAdd(t *testing.T) {
+	tests := []struct {
+		name string
+		fake *fake
+		line string
+		want result
+	}{
+		{
+			"without waiting", &fake{add: stores}, "keys add alice",
+			result{0, "SECRET      shown once: store it now\nalice stored, revision 42\n", ""},
+		},
+		{
+			"proven", &fake{add: stores, rollout: ends(onTwo(), true)}, "keys add alice --wait",
+			result{0, "SECRET      shown once: store it now\nserving on 2/2 data planes after 8.2 ms, revision 42\n", ""},
+		},
+		{
+			"not proven", &fake{add: stores, rollout: ends(onOneOfFour(), false)}, "keys add alice --wait",
+			result{3, "SECRET      shown once: store it now\nserving on 1/3 data planes, revision 42\n" +
+				"b: no answer yet, serves revision 41\nc: rejected: key alice: unusable\n" +
+				"d: not connected, last seen 5m ago\n", "gatewayctl: stored, but not proven on every data plane\n"},
+		},
+		{
+			"no data plane", &fake{add: stores, rollout: ends(nil, false)}, "keys add alice --wait",
+			result{3, "SECRET      shown once: store it now\nstored, revision 42\n",
+				"gatewayctl: stored, but not proven: no data plane is connected\n"},
+		},
+		{
+			"control plane leaves during the wait",
+			&fake{add: stores, rollout: pagesOf[gatewayv1.WatchRolloutResponse]{err: status.Error(codes.Unavailable, "shutting down")}},
+			"keys add alice --wait",
+			result{3, "SECRET      shown once: store it now\nstored, revision 42\n",
+				"gatewayctl: stored, but not proven: shutting down\n"},
+		},
+		{
+			"JSON", &fake{add: stores}, "keys add alice -o json",
+			result{0, jsonAlice + "}\n", ""},
+		},
+		{
+			"JSON not proven", &fake{add: stores, rollout: ends(onOneOfFour(), false)}, "keys add alice --wait -o json",
+			result{3, jsonAlice + `,"rollout":{"applied":[{"dataplane":"a","after_ms":3}],"lagging":[{"dataplane":"b","revision":41}],` +
+				`"rejected":[{"dataplane":"c","reason":"key alice: unusable"}],` +
+				`"disconnected":[{"dataplane":"d","last_seen_at":"2026-11-23T11:55:00.000Z"}]}}` + "\n",
+				"gatewayctl: stored, but not proven on every data plane\n"},
+		},
+		{
+			"refused", &fake{add: func(context.Context, *gatewayv1.AddKeyRequest) (*gatewayv1.AddKeyResponse, error) {
+				return nil, status.Error(codes.AlreadyExists, `key "alice" exists with another secret`)
+			}}, "keys add alice -o json",
+			result{1, "", "gatewayctl: key \"alice\" exists with another secret\n"},
+		},
+		{
+			"caller's own secret", &fake{add: stores}, "keys add alice --key 12345678901234567890",
+			result{0, "alice stored, revision 42\n", ""},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, hidden(tt.fake.gatewayctl(t, tt.line))); diff != "" {
+				t.Errorf("gatewayctl %s (-want +got):\n%s", tt.line, diff)
+			}
+		})
+	}
+}
+
+// TestKeysAddSendsNoSecret checks the request: name, hash, id, expiry and services, and nothing that holds the secret.
+func TestKeysAddSendsNoSecret(t *testing.T) {
+	f := &fake{add: stores, rollout: ends(onTwo(), true)}
+	got := f.gatewayctl(t, "keys add alice --expires-in 1w2d --services users,orders --wait --timeout 5s --log-level debug")
+	secret := secretForm.FindString(got.Stdout)
+	id, err := apikey.Parse(secret)
+	if err != nil {
+		t.Fatalf("stdout = %q, want a secret (%v)", got.Stdout, err)
+	}
+	hash := apikey.Hash(secret)
+	want := []any{
+		&gatewayv1.AddKeyRequest{
+			Name: "alice", Sha256: hash[:], SecretId: id,
+			ExpiresAtMs: now.AddDate(0, 0, 9).UnixMilli(), Services: []string{"users", "orders"},
+		},
+		&gatewayv1.WatchRolloutRequest{Part: gatewayv1.Part_PART_KEYS, Revision: 42, TimeoutMs: 5000, Entry: "alice"},
+	}
+	requests := []any{}
+	for _, m := range f.requests() {
+		requests = append(requests, m)
+	}
+	if diff := cmp.Diff(want, requests, protocmp.Transform()); diff != "" {
+		t.Errorf("requests (-want +got):\n%s", diff)
+	}
+	if strings.Contains(got.Stderr, secret) || !strings.Contains(got.Stderr, "/gateway.v1.KeyService/AddKey") {
+		t.Errorf("log = %q, want the request's name and no secret", got.Stderr)
+	}
+}
+
+// TestKeysAddUncertain covers requests of which nobody knows what became: the secret is shown, since it may be valid.
+func TestKeysAddUncertain(t *testing.T) {
+	const doubt = "; alice may or may not be stored: 'gatewayctl keys show alice' lists the secret ID if it is, " +
+		"and the same command with --key and this secret is safe to repeat\n"
+	hang := func(ctx context.Context, _ *gatewayv1.AddKeyRequest) (*gatewayv1.AddKeyResponse, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	broken := func(context.Context, *gatewayv1.AddKeyRequest) (*gatewayv1.AddKeyResponse, error) {
+		return nil, status.Error(codes.Internal, "store: fsync failed")
+	}
+	tests := []struct {
+		name, line string
+		fake       *fake
+		stdout     string
+		stderr     string
+	}{
+		{"table", "keys add alice", &fake{add: broken},
+			"SECRET      shown once: store it now\n", "gatewayctl: store: fsync failed" + doubt},
+		{"JSON", "keys add alice -o json", &fake{add: broken},
+			`{"key":null,"secret":"SECRET","revision":null}` + "\n", "gatewayctl: store: fsync failed" + doubt},
+		{"deadline", "keys add alice --timeout 50ms", &fake{add: hang},
+			"SECRET      shown once: store it now\n", "gatewayctl: control plane ADDRESS: no answer within 50ms" + doubt},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := hidden(tt.fake.gatewayctl(t, tt.line))
+			got.Stderr = regexp.MustCompile(`127\.0\.0\.1:\d+`).ReplaceAllString(got.Stderr, "ADDRESS")
+			if diff := cmp.Diff(result{1, tt.stdout, tt.stderr}, got); diff != "" {
+				t.Errorf("gatewayctl %s (-want +got):\n%s", tt.line, diff)
+			}
+		})
+	}
+}
+
+// TestKeysAddInterrupted ends the process, as a signal does, while the key is being stored and while it waits.
+func TestKeysAddInterrupted(t *testing.T) {
+	t.Run("waiting", func(t *testing.T) {
+		sent := make(chan struct{}, 1)
+		f := &fake{add: stores, rollout: pagesOf[gatewayv1.WatchRolloutResponse]{
+			pages: []*gatewayv1.WatchRolloutResponse{{Rollout: onTwo()}}, hang: true, sent: sent,
+		}}
+		got := f.interrupted(t, "keys add alice --wait -o json", sent)
+		var out struct {
+			Secret  string
+			Rollout *struct{ Applied []any }
+		}
+		if err := json.Unmarshal([]byte(got.Stdout), &out); err != nil || !secretForm.MatchString(out.Secret) || out.Rollout == nil {
+			t.Errorf("stdout = %q, want an object with secret and rollout (%v)", got.Stdout, err)
+		}
+		if want := "gatewayctl: stored, but not proven: interrupted\n"; got.Code != 3 || got.Stderr != want {
+			t.Errorf("exit %d, stderr %q, want 3, %q", got.Code, got.Stderr, want)
+		}
+	})
+	t.Run("storing", func(t *testing.T) {
+		began := make(chan struct{}, 1)
+		f := &fake{add: func(ctx context.Context, _ *gatewayv1.AddKeyRequest) (*gatewayv1.AddKeyResponse, error) {
+			began <- struct{}{}
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}}
+		got := f.interrupted(t, "keys add alice -o json", began)
+		if got.Code != 1 || !secretForm.MatchString(got.Stdout) || !strings.HasPrefix(got.Stderr, "gatewayctl: interrupted; alice may") {
+			t.Errorf("got %+v, want exit 1 and the secret", got)
+		}
+	})
+}
+
+// interrupted runs a command line and ends its context once at says so.
+func (f *fake) interrupted(t *testing.T, line string, at <-chan struct{}) result {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	p, stdout, stderr := process(line, f.start(t))
+	go func() {
+		<-at
+		cancel()
+	}()
+	code := Run(ctx, p)
+	return result{code, stdout.String(), stderr.String()}
+}
+
+// brokenPipe is a stdout whose reader is gone.
+type brokenPipe struct{}
+
+func (brokenPipe) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
+
+func TestKeysAddWithoutStdout(t *testing.T) {
+	for _, line := range []string{"keys add alice", "keys add alice -o json"} {
+		f := &fake{add: stores}
+		p, _, stderr := process(line, f.start(t))
+		p.Stdout = brokenPipe{}
+		code := Run(t.Context(), p)
+		if got := hidden(result{code, "", stderr.String()}); got.Code != 1 ||
+			got.Stderr != "gatewayctl: stdout: broken pipe; the secret of alice is SECRET\n" {
+			t.Errorf("gatewayctl %s = %+v, want the secret on stderr", line, got)
+		}
+	}
+}
+
+func TestKeysAddKeyFromStdin(t *testing.T) {
+	f := &fake{add: stores}
+	p, stdout, stderr := process("keys add alice --key -", f.start(t))
+	p.Stdin = strings.NewReader("abc-123\r\nsecond line")
+	code := Run(t.Context(), p)
+	want := result{0, "alice stored, revision 42\n", "gatewayctl: warning: --key: 7 characters can be guessed (want 20 or more)\n"}
+	if diff := cmp.Diff(want, result{code, stdout.String(), stderr.String()}); diff != "" {
+		t.Errorf("keys add --key - (-want +got):\n%s", diff)
+	}
+	r := f.requests()[0].(*gatewayv1.AddKeyRequest)
+	hash := apikey.Hash("abc-123")
+	if got := hex.EncodeToString(r.GetSha256()); got != hex.EncodeToString(hash[:]) || r.GetSecretId() != apikey.HashID(hash) {
+		t.Errorf("AddKey(%v), want the hash of abc-123 and its first digits", r)
+	}
+}
+
+func TestKeysUsage(t *testing.T) {
+	tests := []struct{ line, want string }{
+		{"keys add", "missing argument (want NAME)"},
+		{"keys add a b", "got 2 arguments (want NAME)"},
+		{"keys add ä", `name: wrong character, got "ä" (want A-Z a-z 0-9 . _ -)`},
+		{"keys add a --expires-in 0s", `--expires-in: got "0s" (want more than 0)`},
+		{"keys add a --expires-in -1h", `--expires-in: got "-1h" (want a duration such as 90d, 12h or 1w)`},
+		{"keys add a --services ,", "--services: name: wrong length, got 0 bytes (want 1 to 64)"},
+		{"keys add a --services=", "--services: got none (leave it out to admit all)"},
+		{"keys add a --key -", "--key: wrong length, got 0 bytes (want 1 to 4096)"},
+		{"keys add a --key é", "--key: wrong character (want printable ASCII without spaces)"},
+		{"keys add a --key gk_000000000000_00000000000000000000003AlBeM", "--key: key: wrong checksum (mistyped?)"},
+		{"keys add a --key " + strings.Repeat("x", 4097), "--key: wrong length, got 4097 bytes (want 1 to 4096)"},
+		{"keys rotate a --overlap soon", `--overlap: got "soon" (want a duration such as 90d, 12h or 1w)`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.line[:min(len(tt.line), 40)], func(t *testing.T) {
+			f := &fake{}
+			command := strings.Join(strings.Fields(tt.line)[:2], " ")
+			want := result{2, "", fmt.Sprintf("gatewayctl: %s (see gatewayctl %s --help)\n", tt.want, command)}
+			if diff := cmp.Diff(want, f.gatewayctl(t, tt.line)); diff != "" {
+				t.Errorf("gatewayctl %s (-want +got):\n%s", tt.line, diff)
+			}
+			if n := len(f.requests()); n > 0 {
+				t.Errorf("gatewayctl %s sent %d requests, want 0", tt.line, n)
+			}
+		})
+	}
+}
+
+func TestKeysRevoke(t *testing.T) {
+	revoked := func(*gatewayv1.RevokeKeyRequest) (*gatewayv1.RevokeKeyResponse, error) {
+		return &gatewayv1.RevokeKeyResponse{Revision: 43, Name: "alice", SecretIds: []string{"one", "two"}}, nil
+	}
+	tests := []struct {
+		name, line string
+		fake       *fake
+		want       result
+	}{
+		{"without waiting", "keys revoke alice", &fake{revoke: revoked},
+			result{0, "alice: revoked one, two, revision 43\n", ""}},
+		{"proven", "keys revoke one --wait", &fake{revoke: revoked, rollout: ends(onTwo(), true)},
+			result{0, "alice: revoked one, two, revision 43\nrevoked on 2/2 data planes after 8.2 ms, revision 43\n", ""}},
+		{"one gone", "keys revoke alice --wait", &fake{revoke: revoked, rollout: ends(onOneOfFour(), false)},
+			result{3, "alice: revoked one, two, revision 43\nrevoked on 1/4 data planes, revision 43\n" +
+				"b: no answer yet, serves revision 41, may still accept the key\nc: rejected: key alice: unusable\n" +
+				"d: not connected, last seen 5m ago, may still accept the key\n",
+				"gatewayctl: stored, but not proven on every data plane\n"}},
+		{"JSON", "keys revoke alice -o json --wait", &fake{revoke: revoked, rollout: ends(&gatewayv1.Rollout{
+			Applied: []*gatewayv1.AppliedBy{{Dataplane: "a", AfterMs: 1.5, NotDurable: true}},
+		}, true)}, result{0, `{"revision":43,"rollout":{"applied":[{"dataplane":"a","after_ms":1.5,"durable":false}],` +
+			`"lagging":[],"rejected":[],"disconnected":[]}}` + "\n", ""}},
+		{"unknown", "keys revoke bob", &fake{revoke: func(*gatewayv1.RevokeKeyRequest) (*gatewayv1.RevokeKeyResponse, error) {
+			return nil, status.Error(codes.NotFound, `key "bob" not found`)
+		}}, result{1, "", "gatewayctl: key \"bob\" not found\n"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, tt.fake.gatewayctl(t, tt.line)); diff != "" {
+				t.Errorf("gatewayctl %s (-want +got):\n%s", tt.line, diff)
+			}
+			for _, m := range tt.fake.requests() {
+				if r, ok := m.(*gatewayv1.WatchRolloutRequest); ok && (!r.GetRevocation() || r.GetEntry() != "alice") {
+					t.Errorf("WatchRollout(%v), want a revocation of alice", r)
+				}
+			}
+		})
+	}
+}
+
+func TestKeysRotate(t *testing.T) {
+	f := &fake{
+		rotate: func(r *gatewayv1.RotateKeyRequest) (*gatewayv1.RotateKeyResponse, error) {
+			return &gatewayv1.RotateKeyResponse{Key: alice(r.GetSecretId()), Revision: 42}, nil
+		},
+		rollout: ends(onTwo(), true),
+	}
+	want := result{0, "SECRET      shown once: store it now\nserving on 2/2 data planes after 8.2 ms, revision 42\n", ""}
+	if diff := cmp.Diff(want, hidden(f.gatewayctl(t, "keys rotate alice --overlap 2d --wait"))); diff != "" {
+		t.Errorf("keys rotate (-want +got):\n%s", diff)
+	}
+	if got := f.requests()[0].(*gatewayv1.RotateKeyRequest).GetOverlapMs(); got != (48 * time.Hour).Milliseconds() {
+		t.Errorf("RotateKey: overlap = %d ms, want two days", got)
+	}
+}
+
+func TestKeysListAndShow(t *testing.T) {
+	bob := &gatewayv1.KeyInfo{Id: "b1", Name: "bob", FromFile: true, Only: true, Secrets: []*gatewayv1.SecretInfo{{Id: "b1"}}}
+	f := func() *fake {
+		return &fake{
+			keys: pagesOf[gatewayv1.ListKeysResponse]{pages: []*gatewayv1.ListKeysResponse{
+				{Keys: []*gatewayv1.KeyInfo{alice("a1")}}, {Keys: []*gatewayv1.KeyInfo{bob}},
+			}},
+			get: func(*gatewayv1.GetKeyRequest) (*gatewayv1.GetKeyResponse, error) {
+				return &gatewayv1.GetKeyResponse{Key: bob}, nil
+			},
+		}
+	}
+	const jsonBob = `{"id":"b1","name":"bob","source":"file","services":[],"expires_at":null,"created_at":null,"last_used_at":null,` +
+		`"secrets":[{"id":"b1","created_at":null,"expires_at":null,"last_used_at":null}]}`
+	tests := []struct{ line, want string }{
+		{"keys list", "NAME   ID  SOURCE  SERVICES  CREATED  EXPIRES  LAST USED\n" +
+			"alice  a1  store   all       0s ago   never    –\nbob    b1  file    none      –        never    –\n"},
+		{"keys list -o json", `[{"id":"a1","name":"alice","source":"store","services":null,"expires_at":null,` +
+			`"created_at":"2026-11-23T12:00:00.000Z","last_used_at":null,` +
+			`"secrets":[{"id":"a1","created_at":"2026-11-23T12:00:00.000Z","expires_at":null,"last_used_at":null}]}` +
+			",\n " + jsonBob + "]\n"},
+		{"keys show bob", "name      bob\nsource    file\nservices  none\n\n" +
+			"SECRET  CREATED  EXPIRES  LAST USED\nb1      –        never    –\n"},
+		{"keys show bob -o json", jsonBob + "\n"},
+	}
+	for _, tt := range tests {
+		if diff := cmp.Diff(result{0, tt.want, ""}, f().gatewayctl(t, tt.line)); diff != "" {
+			t.Errorf("gatewayctl %s (-want +got):\n%s", tt.line, diff)
+		}
+	}
+}
+
+// TestKeysListBreaksOff checks that half a list does not read like a whole one.
+func TestKeysListBreaksOff(t *testing.T) {
+	f := &fake{keys: pagesOf[gatewayv1.ListKeysResponse]{
+		pages: []*gatewayv1.ListKeysResponse{{Keys: []*gatewayv1.KeyInfo{alice("a1")}}},
+		err:   status.Error(codes.ResourceExhausted, "too slow"),
+	}}
+	got := f.gatewayctl(t, "keys list -o json")
+	if got.Code != 1 || json.Valid([]byte(got.Stdout)) || got.Stderr != "gatewayctl: too slow\n" {
+		t.Errorf("keys list = %+v, want exit 1 and no whole array", got)
+	}
+}
