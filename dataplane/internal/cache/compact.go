@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"errors"
 	"iter"
 
 	gatewayv1 "apigateway/proto/gateway/v1"
@@ -17,6 +18,9 @@ func (d *Dir) NeedsCheckpoint(part gatewayv1.Part) bool {
 	defer f.mu.Unlock()
 	return f.tail == nil && (f.out == nil || f.size-f.checkpoint > max(compactFrom, f.checkpoint))
 }
+
+// errSuperseded says that Replace wrote the part while a checkpoint was being written.
+var errSuperseded = errors.New("cache: superseded by a newer state")
 
 // Compact writes a part as a new checkpoint in the background and then calls done, which may be nil, with what came of it.
 // entries are what the file holds now; they are read by another goroutine and must not change. Append goes on meanwhile.
@@ -42,11 +46,11 @@ func (f *file) compact(s State, entries iter.Seq[Entry], mine *tail) error {
 	w, err := f.writeCheckpoint(s, entries)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.tail != mine { // replaced meanwhile, or an append failed
+	if f.tail != mine {
 		if err == nil {
 			w.discard()
 		}
-		return err
+		return errors.Join(err, errSuperseded)
 	}
 	f.tail = nil
 	if err != nil {

@@ -46,12 +46,15 @@ func (d *Dir) Replace(part gatewayv1.Part, s State, entries iter.Seq[Entry]) err
 	f.tail = nil // whatever is being written now is older
 	f.mu.Unlock()
 	w, err := f.writeCheckpoint(s, entries)
-	if err != nil {
-		return err
-	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.install(w)
+	if err == nil {
+		err = f.install(w)
+	}
+	if err != nil {
+		err = errors.Join(err, f.closeLocked()) // what would be appended next does not follow what the file holds
+	}
+	return err
 }
 
 // Append writes records that follow what the file holds, durable on return. After an error nothing can be appended until
@@ -71,15 +74,14 @@ func (d *Dir) Append(part gatewayv1.Part, records []*gatewayv1.Record) error {
 	f := d.file(part)
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.tail != nil {
+		f.tail.payloads = append(f.tail.payloads, payloads...)
+	}
 	if f.out == nil {
 		return fmt.Errorf("cache %s: %w", f.path(), ErrNoCheckpoint)
 	}
 	if err := f.appendLocked(payloads); err != nil {
-		f.out, f.tail = nil, nil
-		return fmt.Errorf("cache %s: %w", f.path(), err)
-	}
-	if f.tail != nil {
-		f.tail.payloads = append(f.tail.payloads, payloads...)
+		return fmt.Errorf("cache %s: %w", f.path(), errors.Join(err, f.closeLocked()))
 	}
 	return nil
 }
@@ -90,12 +92,11 @@ func (f *file) appendLocked(payloads [][]byte) error {
 	for _, p := range payloads {
 		b, c = c.appendFrame(b, p)
 	}
-	_, err := f.out.WriteAt(b, f.size)
-	if err == nil {
-		err = f.out.Sync()
+	if _, err := f.out.WriteAt(b, f.size); err != nil {
+		return err
 	}
-	if err != nil {
-		return errors.Join(err, f.out.Close())
+	if err := f.out.Sync(); err != nil {
+		return err
 	}
 	f.size, f.chain = f.size+int64(len(b)), c
 	return nil
@@ -221,6 +222,10 @@ func syncFolder(path string) error {
 func (f *file) close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	return f.closeLocked()
+}
+
+func (f *file) closeLocked() error {
 	if f.out == nil {
 		return nil
 	}

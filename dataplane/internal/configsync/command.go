@@ -1,0 +1,54 @@
+package configsync
+
+import (
+	"fmt"
+
+	gatewayv1 "apigateway/proto/gateway/v1"
+)
+
+// pageSize is where a page of a list ends, in bytes: well below MaxMessage, as one more entry always fits.
+const pageSize = gatewayv1.MaxMessage / 4
+
+// obey does what the control plane asks for, also for one that is not followed.
+func (c *Client) obey(cmd *gatewayv1.Command) replies {
+	var out replies
+	err := fmt.Errorf("command not known: this data plane is too old for it")
+	switch {
+	case cmd.GetResetBreaker() != nil:
+		err = nil
+		if service := cmd.GetResetBreaker().GetService(); !c.opts.Live.ResetBreaker(service) {
+			err = fmt.Errorf("service %q: no breaker", service)
+		}
+	case cmd.GetCheckDigest() != nil:
+		err = c.replica.checkDrift()
+	case cmd.GetListKeys() != nil:
+		err = nil
+		out = c.replica.listKeys(cmd.GetId())
+	}
+	result := &gatewayv1.CommandResult{Id: cmd.GetId()}
+	if err != nil {
+		result.Error = err.Error()
+	}
+	return append(out, message(result))
+}
+
+// listKeys returns every key as it is served, in pages.
+func (r *replica) listKeys(command uint64) (out replies) {
+	r.mu.Lock()
+	list := r.keys.all()
+	r.mu.Unlock()
+	page, size := &gatewayv1.KeyPage{CommandId: command}, 0
+	for _, e := range list {
+		n := len(e.ID) + len(e.Value) + 16
+		if size > 0 && size+n > pageSize {
+			out = append(out, message(page))
+			page, size = &gatewayv1.KeyPage{CommandId: command}, 0
+		}
+		page.Entries = append(page.Entries, &gatewayv1.Entry{Kind: e.Kind, Id: e.ID, Value: e.Value})
+		size += n
+	}
+	if size > 0 {
+		out = append(out, message(page))
+	}
+	return out
+}

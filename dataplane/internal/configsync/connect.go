@@ -1,0 +1,92 @@
+package configsync
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/status"
+
+	gatewayv1 "apigateway/proto/gateway/v1"
+)
+
+const (
+	minDelay  = 100 * time.Millisecond
+	maxDelay  = 10 * time.Second
+	firstSpan = 400 * time.Millisecond // of the jitter of the first attempt; doubled with each one
+	// settled is how long a stream has to last for the next delay to start small again.
+	settled = 10 * time.Second
+	// maxReceive leaves room for what wraps a run of records of MaxMessage.
+	maxReceive = gatewayv1.MaxMessage + 16<<10
+)
+
+// follow connects again and again until ctx ends.
+func (c *Client) follow(ctx context.Context) {
+	attempt := 0
+	for i := 0; ; i++ {
+		address := c.opts.Addresses[i%len(c.opts.Addresses)]
+		began := time.Now()
+		err := c.connect(ctx, address)
+		c.replica.link.Store(linkDown)
+		c.metrics.connected.Set(0)
+		if ctx.Err() != nil {
+			return
+		}
+		if time.Since(began) >= settled {
+			attempt = 0
+		}
+		delay := jitter(attempt)
+		attempt++
+		c.logEnd(address, err, delay)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(delay):
+		}
+	}
+}
+
+// jitter returns a delay of which each value between the least and a bound that doubles is equally likely.
+func jitter(attempt int) time.Duration {
+	span := min(firstSpan<<min(attempt, 10), maxDelay-minDelay)
+	return minDelay + rand.N(span+1)
+}
+
+func (c *Client) logEnd(address string, err error, delay time.Duration) {
+	log := c.opts.Log.With("controlplane", address, "retry_in", delay.Round(time.Millisecond))
+	if cause, ok := errors.AsType[*resyncError](err); ok {
+		log.Warn("asking for a part anew, serving goes on", "part", cause.part, "reason", cause.reason)
+		return
+	}
+	if s := status.Convert(err); s.Code() == codes.AlreadyExists {
+		log.Error("control plane refuses this id, another instance holds it; serving goes on", "id", c.opts.ID, "reason", s.Message())
+		return
+	}
+	log.Warn("no control plane, serving goes on", "err", err)
+}
+
+// connect runs one stream to one control plane, and returns why it ended.
+func (c *Client) connect(ctx context.Context, address string) error {
+	creds := c.opts.Credentials
+	if creds == nil {
+		creds = insecure.NewCredentials()
+	}
+	options := append([]grpc.DialOption{
+		grpc.WithTransportCredentials(creds),
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.DefaultConfig, MinConnectTimeout: heartbeatEvery}),
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: heartbeatEvery}),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxReceive), grpc.MaxCallSendMsgSize(maxReceive)),
+	}, c.opts.DialOptions...)
+	conn, err := grpc.NewClient(address, options...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }() // the stream's own error says more
+	return c.stream(ctx, gatewayv1.NewSyncServiceClient(conn))
+}

@@ -1,0 +1,57 @@
+package configsync
+
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	gatewayv1 "apigateway/proto/gateway/v1"
+)
+
+// metrics of the stream and the cache.
+type metrics struct {
+	connected   prometheus.Gauge
+	rejected    prometheus.Counter
+	drift       *prometheus.CounterVec
+	cacheErrors prometheus.Counter
+	unusable    prometheus.Gauge
+}
+
+// newMetrics registers with reg, which may be nil.
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
+	m := &metrics{
+		connected: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "gateway_sync_connected", Help: "Whether a control plane is connected.",
+		}),
+		rejected: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "gateway_sync_rejected_total", Help: "Revisions that could not be served; the earlier one went on.",
+		}),
+		drift: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "gateway_sync_drift_total", Help: "Times that a part contradicted its digest and was asked for whole.",
+		}, []string{"part"}),
+		cacheErrors: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "gateway_cache_errors_total", Help: "Reads and writes of the cache that failed.",
+		}),
+		unusable: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "gateway_keys_unusable", Help: "Key entries that were sent and cannot be used.",
+		}),
+	}
+	for _, part := range []gatewayv1.Part{gatewayv1.Part_PART_CONFIG, gatewayv1.Part_PART_KEYS} {
+		m.drift.WithLabelValues(partLabel(part))
+	}
+	if reg == nil {
+		return m, nil
+	}
+	var errs []error
+	for _, c := range []prometheus.Collector{m.connected, m.rejected, m.drift, m.cacheErrors, m.unusable} {
+		errs = append(errs, reg.Register(c))
+	}
+	return m, errors.Join(errs...)
+}
+
+func partLabel(id gatewayv1.Part) string {
+	if id == gatewayv1.Part_PART_KEYS {
+		return "keys"
+	}
+	return "config"
+}
