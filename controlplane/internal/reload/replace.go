@@ -1,0 +1,88 @@
+package reload
+
+import (
+	"bytes"
+	"fmt"
+	"iter"
+
+	"apigateway/controlplane/internal/compile"
+	"apigateway/controlplane/internal/config"
+	"apigateway/controlplane/internal/publish"
+	"apigateway/controlplane/internal/store"
+	gatewayv1 "apigateway/proto/gateway/v1"
+)
+
+// replace makes the entries of the file the whole of the config part, and the whole of the file's keys. Its error is config.Mistakes
+// where a key of the file is held by the store already.
+func replace(tx publish.Tx, file string, cfg *config.Config, entries compile.Entries) error {
+	if mistakes := heldByStore(tx, file, cfg); len(mistakes) > 0 {
+		return mistakes
+	}
+	config := make(map[store.ID]bool, len(entries.Config))
+	for _, e := range entries.Config {
+		config[store.ID{Kind: e.GetKind(), ID: e.GetId()}] = true
+	}
+	var gone []store.ID
+	for id := range tx.Entries(gatewayv1.Part_PART_CONFIG) {
+		if !config[id] {
+			gone = append(gone, id)
+		}
+	}
+	keys := make(map[string]bool, len(entries.Keys))
+	for _, e := range entries.Keys {
+		keys[e.GetId()] = true
+	}
+	for name := range tx.Names(store.FromFile) {
+		if !keys[name] {
+			gone = append(gone, store.ID{Kind: gatewayv1.Kind_KIND_KEY, ID: name})
+		}
+	}
+	for _, id := range gone {
+		tx.Remove(id.Kind, id.ID)
+	}
+	putChanged(tx, entries.Config)
+	putChanged(tx, entries.Keys)
+	return nil
+}
+
+func putChanged(tx publish.Tx, entries []*gatewayv1.Entry) {
+	for _, e := range entries {
+		if old, ok := tx.Get(e.GetKind(), e.GetId()); !ok || !bytes.Equal(old, e.GetValue()) {
+			tx.Put(e.GetKind(), e.GetId(), e.GetValue())
+		}
+	}
+}
+
+// keyReader is what both a change and a view of the store can tell.
+type keyReader interface {
+	Get(kind gatewayv1.Kind, id string) ([]byte, bool)
+	Names(term store.Term) iter.Seq[string]
+}
+
+// heldByStore finds keys of the file whose name or secret a key of the store has.
+func heldByStore(tx keyReader, file string, cfg *config.Config) (mistakes config.Mistakes) {
+	fromFile := make(map[string]bool)
+	for name := range tx.Names(store.FromFile) {
+		fromFile[name] = true
+	}
+	for i, k := range cfg.Keys {
+		path := fmt.Sprintf("middleware_config.auth_apikey.valid_keys[%d]", i)
+		if _, ok := tx.Get(gatewayv1.Kind_KIND_KEY, k.Name); ok && !fromFile[k.Name] {
+			mistakes = append(mistakes, config.Mistake{
+				File: file, Line: k.Line, Column: k.Column, Path: path,
+				Message: fmt.Sprintf("key %q is in the store too (want it in one place: gatewayctl keys revoke %s)", k.Name, k.Name),
+			})
+			continue
+		}
+		for holder := range tx.Names(store.ByHash(k.Hash)) {
+			if fromFile[holder] {
+				continue // goes or changes with this very content
+			}
+			mistakes = append(mistakes, config.Mistake{
+				File: file, Line: k.Line, Column: k.Column, Path: path,
+				Message: fmt.Sprintf("key %q has the same secret as key %q of the store (want it in one place: gatewayctl keys revoke %s)", k.Name, holder, holder),
+			})
+		}
+	}
+	return mistakes
+}
