@@ -129,6 +129,17 @@ func (s stage) launch(t *testing.T) (screen *terminal, cancel func(), done <-cha
 	return screen, cancel, result
 }
 
+func await(t *testing.T, done <-chan error) error {
+	t.Helper()
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(20 * time.Second):
+		t.Fatal("the fleet goes on")
+		return nil
+	}
+}
+
 func TestOrderOfStartAndStop(t *testing.T) {
 	s := newStage(t, "")
 	screen, cancel, done := s.launch(t)
@@ -140,7 +151,7 @@ func TestOrderOfStartAndStop(t *testing.T) {
 		}
 	}
 	cancel()
-	if err := <-done; err != nil {
+	if err := await(t, done); err != nil {
 		t.Errorf("runFleet = %v, want nil", err)
 	}
 	up := []string{"backend-", "controlplane", "dataplane", "dataplane"}
@@ -184,7 +195,7 @@ func TestFailureEndsTheFleet(t *testing.T) {
 	if res, err := http.Get("http://" + local(s.opts.admins[0]) + "/fail"); err == nil {
 		res.Body.Close()
 	}
-	err := <-done
+	err := await(t, done)
 	http.DefaultClient.CloseIdleConnections()
 	if want := "dataplane-1 ended: exit status 7; its last lines:\n    asked to fail"; err == nil || err.Error() != want {
 		t.Errorf("runFleet = %v, want %s", err, want)
@@ -213,7 +224,7 @@ func TestStoppedByHandGoesOn(t *testing.T) {
 			}
 			screen.await(t, "demo/backend --port "+strconv.Itoa(s.opts.backends[0])+" --name backend-1\n")
 			cancel()
-			if err := <-done; err != nil {
+			if err := await(t, done); err != nil {
 				t.Errorf("runFleet = %v, want nil", err)
 			}
 		})
@@ -229,7 +240,7 @@ func TestSecondRequestKills(t *testing.T) {
 	go func() { done <- f.run(ctx) }()
 	screen.await(t, "Ctrl-C stops everything")
 	cancel()
-	if err := <-done; err != nil {
+	if err := await(t, done); err != nil {
 		t.Errorf("run = %v, want nil", err)
 	}
 	f.stop(ctx) // its context has ended already: no grace
@@ -245,7 +256,7 @@ func TestStopWhileStarting(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- f.run(ctx) }()
 	cancel()
-	if err := <-done; err != nil {
+	if err := await(t, done); err != nil {
 		t.Errorf("run = %v, want nil", err)
 	}
 	f.stop(t.Context())
