@@ -159,6 +159,21 @@ func TestEverySetting(t *testing.T) {
 	}
 }
 
+// TestSamples checks that every sample that users start from is clean.
+func TestSamples(t *testing.T) {
+	files, err := filepath.Glob("../../../configs/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no samples: %v", err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parse(t, file, data)
+	}
+}
+
 func TestWarnings(t *testing.T) {
 	tests := []struct {
 		file string

@@ -1,13 +1,13 @@
 package config
 
-// suggest returns the known name that got was probably meant to be, "" if none is near: at most one typing mistake and
-// one more for each four letters.
+// suggest returns the known name that got was probably meant to be, "" if none is near: one typing mistake for each four
+// letters, and one in shorter names.
 func suggest(got string, known []string) string {
 	const longest = 64
 	if len(got) > longest {
 		return ""
 	}
-	best, limit := "", 2+len(got)/4
+	best, limit := "", max(1, len(got)/4)+1
 	for _, name := range known {
 		if d := distance(got, name); d < limit {
 			best, limit = name, d
