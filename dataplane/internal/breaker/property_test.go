@@ -66,13 +66,13 @@ func (m *model) done(p *modelPermit, r Result, now time.Time) {
 	if m.state == HalfOpen {
 		m.probe, m.nextProbe = nil, m.since
 	}
-	switch {
-	case r == Success:
+	switch r {
+	case Success:
 		m.failures = 0
 		if m.state == HalfOpen {
 			m.move(Closed, now)
 		}
-	case r == Failure:
+	case Failure:
 		m.failures++
 		if m.state == HalfOpen || m.failures >= m.settings.FailureThreshold {
 			m.move(Open, now)
