@@ -170,7 +170,9 @@ func TestSamples(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		parse(t, file, data)
+		if c, _ := parse(t, file, data); len(c.Services) == 0 {
+			t.Errorf("%s has no services", file)
+		}
 	}
 }
 
