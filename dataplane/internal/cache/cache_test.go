@@ -1,0 +1,416 @@
+package cache
+
+import (
+	"errors"
+	"fmt"
+	"log"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	gatewayv1 "apigateway/proto/gateway/v1"
+)
+
+const keysPart = gatewayv1.Part_PART_KEYS
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m)
+}
+
+// model is what a part should hold.
+type model struct {
+	state   State
+	entries map[Ref][]byte
+}
+
+func newModel() *model {
+	return &model{state: State{Epoch: "epoch-1", Generation: 3}, entries: map[Ref][]byte{}}
+}
+
+func (m *model) change(removes []string, puts ...string) *gatewayv1.Record {
+	m.state.Revision++
+	rec := &gatewayv1.Record{Revision: m.state.Revision, Part: keysPart}
+	for _, id := range removes {
+		delete(m.entries, Ref{gatewayv1.Kind_KIND_KEY, id})
+		rec.Removes = append(rec.Removes, &gatewayv1.EntryRef{Kind: gatewayv1.Kind_KIND_KEY, Id: id})
+	}
+	for _, id := range puts {
+		value := fmt.Appendf(nil, "value of %s at %d", id, m.state.Revision)
+		m.entries[Ref{gatewayv1.Kind_KIND_KEY, id}] = value
+		rec.Puts = append(rec.Puts, &gatewayv1.Entry{Kind: gatewayv1.Kind_KIND_KEY, Id: id, Value: value})
+	}
+	m.state.Digest, m.state.Count = gatewayv1.Digest{}, uint64(len(m.entries))
+	for ref, value := range m.entries {
+		m.state.Digest = m.state.Digest.Add(gatewayv1.EntryDigest(ref.Kind, ref.ID, value))
+	}
+	rec.DigestAfter = m.state.Digest.Bytes()
+	return rec
+}
+
+func (m *model) list() []Entry {
+	list := make([]Entry, 0, len(m.entries))
+	for ref, value := range m.entries {
+		list = append(list, Entry{ref, value})
+	}
+	return list
+}
+
+func (m *model) content() *Content {
+	entries := make(map[Ref][]byte, len(m.entries))
+	for ref, value := range m.entries {
+		entries[ref] = value
+	}
+	return &Content{State: m.state, Entries: entries}
+}
+
+func open(tb testing.TB, path string) *Dir {
+	tb.Helper()
+	d, err := Open(path)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = d.Close() }) // a test that closed it has looked
+	return d
+}
+
+// reload closes d and reads the part anew.
+func reload(tb testing.TB, d *Dir) (*Dir, *Content, error) {
+	tb.Helper()
+	if err := d.Close(); err != nil {
+		tb.Fatal(err)
+	}
+	d = open(tb, d.Path())
+	c, err := d.Load(keysPart)
+	return d, c, err
+}
+
+func check(tb testing.TB, got *Content, want *model) {
+	tb.Helper()
+	if diff := cmp.Diff(want.content(), got, cmp.AllowUnexported(gatewayv1.Digest{})); diff != "" {
+		tb.Errorf("content (-want +got):\n%s", diff)
+	}
+}
+
+func must(tb testing.TB, err error) {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func TestCheckpointAndJournal(t *testing.T) {
+	d, m := open(t, t.TempDir()), newModel()
+	if c, err := d.Load(keysPart); c != nil || err != nil {
+		t.Fatalf("Load of nothing = %v, %v, want nil, nil", c, err)
+	}
+	if err := d.Append(keysPart, []*gatewayv1.Record{m.change(nil, "a")}); !errors.Is(err, ErrNoCheckpoint) {
+		t.Errorf("Append to nothing = %v, want ErrNoCheckpoint", err)
+	}
+	many := make([]string, 3000) // several chunks
+	for i := range many {
+		many[i] = fmt.Sprintf("key-%d", i)
+	}
+	m.change(nil, many...)
+	must(t, d.Replace(keysPart, m.state, slices.Values(m.list())))
+	d, c, err := reload(t, d)
+	must(t, err)
+	check(t, c, m)
+
+	must(t, d.Append(keysPart, []*gatewayv1.Record{m.change([]string{"key-7"}, "b"), m.change(nil, "key-8")}))
+	d, c, err = reload(t, d)
+	must(t, err)
+	check(t, c, m)
+
+	must(t, d.Append(keysPart, []*gatewayv1.Record{m.change([]string{"b"})}))
+	_, c, err = reload(t, d)
+	must(t, err)
+	check(t, c, m)
+}
+
+func TestPermissions(t *testing.T) {
+	d, m := open(t, filepath.Join(t.TempDir(), "a", "b")), newModel()
+	m.change(nil, "a")
+	must(t, d.Replace(keysPart, m.state, slices.Values(m.list())))
+	for name, want := range map[string]os.FileMode{"": os.ModeDir | 0o700, "keys.cache": 0o600, "lock": 0o600} {
+		info, err := os.Stat(filepath.Join(d.Path(), name))
+		must(t, err)
+		if got := info.Mode(); got != want {
+			t.Errorf("mode of %q = %v, want %v", name, got, want)
+		}
+	}
+}
+
+func TestSecondProcessIsRefused(t *testing.T) {
+	d := open(t, t.TempDir())
+	if _, err := Open(d.Path()); !errors.Is(err, ErrLocked) {
+		t.Fatalf("second Open = %v, want ErrLocked", err)
+	}
+	must(t, d.Close())
+	open(t, d.Path())
+}
+
+func TestUnwritableFolder(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	must(t, os.WriteFile(file, nil, 0o600))
+	d := open(t, filepath.Join(file, "below"))
+	if d.Unwritable() == nil {
+		t.Error("Unwritable = nil, want why")
+	}
+	if c, err := d.Load(keysPart); c != nil || err != nil {
+		t.Errorf("Load = %v, %v, want nil, nil", c, err)
+	}
+	m := newModel()
+	if err := d.Append(keysPart, []*gatewayv1.Record{m.change(nil, "a")}); err == nil {
+		t.Error("Append = nil, want an error")
+	}
+	if err := d.Replace(keysPart, m.state, slices.Values(m.list())); err == nil {
+		t.Error("Replace = nil, want an error")
+	}
+	d.Compact(keysPart, m.state, slices.Values(m.list()), func(error) { t.Error("Compact wrote") })
+}
+
+// fixture writes a checkpoint and three records, and returns the file and what it held at each border of a frame.
+func fixture(tb testing.TB) (dir string, data []byte, at map[int]*Content) {
+	tb.Helper()
+	d, m := open(tb, tb.TempDir()), newModel()
+	m.change(nil, "alice", "bob")
+	must(tb, d.Replace(keysPart, m.state, slices.Values(m.list())))
+	path := filepath.Join(d.Path(), "keys.cache")
+	at = map[int]*Content{}
+	note := func() {
+		var err error
+		data, err = os.ReadFile(path)
+		must(tb, err)
+		at[len(data)] = m.content()
+	}
+	note()
+	for _, step := range [][2][]string{{nil, {"carol"}}, {{"alice"}, nil}, {{"bob"}, {"dave"}}} {
+		must(tb, d.Append(keysPart, []*gatewayv1.Record{m.change(step[0], step[1]...)}))
+		note()
+	}
+	must(tb, d.Close())
+	return d.Path(), data, at
+}
+
+func loadBytes(tb testing.TB, dir string, data []byte) (*Content, error) {
+	tb.Helper()
+	must(tb, os.WriteFile(filepath.Join(dir, "keys.cache"), data, 0o600))
+	d, err := Open(dir)
+	must(tb, err)
+	c, err := d.Load(keysPart)
+	must(tb, d.Close())
+	return c, err
+}
+
+// A flipped bit anywhere drops the part: none may bring a revoked key back.
+func TestFlippedBits(t *testing.T) {
+	dir, data, _ := fixture(t)
+	for i := range data {
+		for _, mask := range []byte{0x01, 0x80, 0xff} {
+			bad := slices.Clone(data)
+			bad[i] ^= mask
+			if c, err := loadBytes(t, dir, bad); err == nil || c != nil {
+				t.Fatalf("byte %d ^ %#x: Load = %v, %v, want an error", i, mask, c, err)
+			}
+		}
+	}
+}
+
+// A file cut anywhere is what it was at the last whole record, or nothing within the checkpoint.
+func TestTruncation(t *testing.T) {
+	dir, data, at := fixture(t)
+	first := len(data)
+	for border := range at {
+		first = min(first, border)
+	}
+	for n := range data {
+		c, err := loadBytes(t, dir, data[:n])
+		if n < first {
+			if err == nil {
+				t.Fatalf("cut at %d: Load = %v, want an error", n, c)
+			}
+			continue
+		}
+		border := n
+		for at[border] == nil {
+			border--
+		}
+		if diff := cmp.Diff(at[border], c, cmp.AllowUnexported(gatewayv1.Digest{})); diff != "" || err != nil {
+			t.Fatalf("cut at %d: err %v (-want +got):\n%s", n, err, diff)
+		}
+		info, err := os.Stat(filepath.Join(dir, "keys.cache"))
+		must(t, err)
+		if got := int(info.Size()); got != border {
+			t.Fatalf("cut at %d: file has %d bytes after Load, want %d", n, got, border)
+		}
+	}
+}
+
+func TestOtherDamage(t *testing.T) {
+	dir, data, at := fixture(t)
+	borders := slices.Sorted(func(yield func(int) bool) {
+		for b := range at {
+			if !yield(b) {
+				return
+			}
+		}
+	})
+	one, two, three := borders[0], borders[1], borders[2]
+	cut := func(parts ...[]byte) []byte { return slices.Concat(parts...) }
+	tests := []struct {
+		name string
+		data []byte
+		want string // in the error; "": the whole content
+	}{
+		{"zero tail", cut(data, make([]byte, 5000)), ""},
+		{"record lost", cut(data[:two], data[three:]), "wrong check"},
+		{"record twice", cut(data, data[three:]), "wrong check"},
+		{"records swapped", cut(data[:one], data[two:three], data[one:two], data[three:]), "wrong check"},
+		{"garbage behind", cut(data, []byte("garbage, longer than a head")), "wrong check"},
+		{"another version", cut([]byte("gwcache\x02"), data[8:]), "header"},
+		{"empty", nil, "no header"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := loadBytes(t, dir, tt.data)
+			if tt.want == "" {
+				if diff := cmp.Diff(at[len(data)], c, cmp.AllowUnexported(gatewayv1.Digest{})); diff != "" || err != nil {
+					t.Fatalf("Load: err %v (-want +got):\n%s", err, diff)
+				}
+				return
+			}
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Fatalf("Load = %v, %v, want an error with %q", c, err, tt.want)
+			}
+		})
+	}
+}
+
+// The sums fit, what they protect does not.
+func TestConsistentNonsense(t *testing.T) {
+	dir := t.TempDir()
+	d, m := open(t, dir), newModel()
+	m.change(nil, "a")
+	must(t, d.Replace(keysPart, m.state, slices.Values(m.list())))
+	rec := m.change(nil, "b")
+	rec.DigestAfter[3] ^= 1
+	must(t, d.Append(keysPart, []*gatewayv1.Record{rec}))
+	if _, c, err := reload(t, d); err == nil || !strings.Contains(err.Error(), "digest") {
+		t.Fatalf("Load = %v, %v, want a digest error", c, err)
+	}
+}
+
+func TestCompact(t *testing.T) {
+	d, m := open(t, t.TempDir()), newModel()
+	m.change(nil, "a")
+	must(t, d.Replace(keysPart, m.state, slices.Values(m.list())))
+	if d.NeedsCheckpoint(keysPart) {
+		t.Fatal("NeedsCheckpoint after Replace = true")
+	}
+	big := strings.Repeat("x", 100<<10)
+	for range 45 { // 4.5 MiB of journal
+		rec := m.change(nil, "a")
+		rec.Puts[0].Value = append(rec.Puts[0].Value, big...)
+		m.entries[Ref{gatewayv1.Kind_KIND_KEY, "a"}] = rec.Puts[0].Value
+		m.state.Digest = gatewayv1.EntryDigest(gatewayv1.Kind_KIND_KEY, "a", rec.Puts[0].Value)
+		rec.DigestAfter = m.state.Digest.Bytes()
+		must(t, d.Append(keysPart, []*gatewayv1.Record{rec}))
+	}
+	if !d.NeedsCheckpoint(keysPart) {
+		t.Fatal("NeedsCheckpoint = false, want true above 4 MiB")
+	}
+	reading, goOn, done := make(chan struct{}), make(chan struct{}), make(chan error)
+	list := m.list()
+	d.Compact(keysPart, m.state, func(yield func(Entry) bool) {
+		close(reading)
+		<-goOn
+		slices.Values(list)(yield)
+	}, func(err error) { done <- err })
+	<-reading
+	must(t, d.Append(keysPart, []*gatewayv1.Record{m.change([]string{"a"}, "during")}))
+	close(goOn)
+	must(t, <-done)
+	must(t, d.Append(keysPart, []*gatewayv1.Record{m.change(nil, "after")}))
+	info, err := os.Stat(filepath.Join(d.Path(), "keys.cache"))
+	must(t, err)
+	if info.Size() > 1<<20 {
+		t.Errorf("file has %d bytes after Compact, want less than 1 MiB", info.Size())
+	}
+	_, c, err := reload(t, d)
+	must(t, err)
+	check(t, c, m)
+}
+
+// A part that could not be written is whole again after the next checkpoint, with what came meanwhile.
+func TestRecovery(t *testing.T) {
+	d, m := open(t, t.TempDir()), newModel()
+	m.change(nil, "a")
+	must(t, d.Replace(keysPart, m.state, slices.Values(m.list())))
+	must(t, d.keys.out.Close()) // the disk refuses from now on
+	if err := d.Append(keysPart, []*gatewayv1.Record{m.change([]string{"a"}, "b")}); err == nil {
+		t.Fatal("Append = nil, want an error")
+	}
+	if !d.NeedsCheckpoint(keysPart) {
+		t.Fatal("NeedsCheckpoint = false after an error")
+	}
+	goOn, done := make(chan struct{}), make(chan error)
+	list := m.list()
+	d.Compact(keysPart, m.state, func(yield func(Entry) bool) {
+		<-goOn
+		slices.Values(list)(yield)
+	}, func(err error) { done <- err })
+	if err := d.Append(keysPart, []*gatewayv1.Record{m.change(nil, "c")}); !errors.Is(err, ErrNoCheckpoint) {
+		t.Fatalf("Append = %v, want ErrNoCheckpoint", err)
+	}
+	close(goOn)
+	must(t, <-done)
+	must(t, d.Append(keysPart, []*gatewayv1.Record{m.change(nil, "d")}))
+	_, c, err := reload(t, d)
+	must(t, err)
+	check(t, c, m)
+}
+
+// After a snapshot that was not written, records must not be appended to the one before it.
+func TestFailedReplaceEndsAppends(t *testing.T) {
+	d, m := open(t, t.TempDir()), newModel()
+	m.change(nil, "a")
+	must(t, d.Replace(keysPart, m.state, slices.Values(m.list())))
+	must(t, os.Rename(d.Path(), d.Path()+".away"))
+	m.change([]string{"a"}, "b")
+	if err := d.Replace(keysPart, m.state, slices.Values(m.list())); err == nil {
+		t.Fatal("Replace = nil, want an error")
+	}
+	must(t, os.Rename(d.Path()+".away", d.Path()))
+	if err := d.Append(keysPart, []*gatewayv1.Record{m.change(nil, "c")}); !errors.Is(err, ErrNoCheckpoint) {
+		t.Fatalf("Append = %v, want ErrNoCheckpoint", err)
+	}
+}
+
+func TestLeftoversAreRemoved(t *testing.T) {
+	dir := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(dir, "keys.cache-1.tmp"), []byte("half"), 0o600))
+	open(t, dir)
+	if _, err := os.Stat(filepath.Join(dir, "keys.cache-1.tmp")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("Stat = %v, want ErrNotExist", err)
+	}
+}
+
+func ExampleDir() {
+	dir, err := os.MkdirTemp("", "cache")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	d, err := Open(dir)
+	if err != nil {
+		log.Fatal(err)
+	}
+	err = d.Replace(gatewayv1.Part_PART_KEYS, State{Epoch: "e", Revision: 1}, slices.Values([]Entry(nil)))
+	fmt.Println(err, d.Close())
+	// Output: <nil> <nil>
+}
