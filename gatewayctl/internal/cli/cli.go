@@ -16,7 +16,6 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"slices"
 	"time"
 
 	"apigateway/gatewayctl/internal/render"
@@ -56,14 +55,8 @@ type app struct {
 // Run runs one command and returns the exit code. The end of ctx interrupts it.
 func Run(ctx context.Context, p Process) int {
 	a := &app{Process: p}
-	root := a.rootCommand()
-	root.SetArgs(slices.Clone(p.Args)) // nil would mean os.Args
-	if p.Args == nil {
-		root.SetArgs([]string{})
-	}
-	root.SetIn(p.Stdin)
-	root.SetOut(p.Stdout)
-	root.SetErr(p.Stderr)
+	root := a.rootCommand() //nolint:contextcheck // cobra hands ctx to the commands itself
+	root.SetArgs(append([]string{}, p.Args...)) // nil would mean os.Args
 	cmd, err := root.ExecuteContextC(ctx)
 	return a.report(cmd, err)
 }
@@ -77,7 +70,10 @@ func (a *app) rootCommand() *cobra.Command {
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.begin() }
 	a.commonFlags(root)
-	root.InitDefaultCompletionCmd(a.Args...)
+	root.SetIn(a.Stdin)
+	root.SetOut(a.Stdout)
+	root.SetErr(a.Stderr)
+	root.InitDefaultCompletionCmd(a.Args...) // keeps the stdout that is set now
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "completion" {
 			mustNameCommand(cmd)

@@ -41,7 +41,7 @@ func (o *configValidate) run(ctx context.Context, name string) error {
 		if err != nil {
 			return err
 		}
-		defer f.Close()
+		defer func() { _ = f.Close() }() // only read from
 		file, shown = f, name
 	}
 	c, err := o.app.connect()

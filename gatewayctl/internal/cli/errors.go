@@ -59,7 +59,7 @@ func (a *app) report(cmd *cobra.Command, err error) int {
 }
 
 func unknownCommand(cmd *cobra.Command, name string) error {
-	cmd.SuggestionsMinimumDistance = 2
+	cmd.SuggestionsMinimumDistance = 2 // two letters swapped
 	if like := cmd.SuggestionsFor(name); len(like) > 0 {
 		return usagef("unknown command %q, did you mean %s?", cmd.CommandPath()+" "+name, like[0])
 	}

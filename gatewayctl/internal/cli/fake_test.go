@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net"
 	"strings"
 	"sync"
@@ -188,7 +189,7 @@ func (f *fake) start(t *testing.T) string {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if err := s.Serve(ln); err != nil {
+		if err := s.Serve(ln); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 			t.Errorf("Serve() = %v, want nil", err)
 		}
 	}()

@@ -27,8 +27,7 @@ type keysAdd struct {
 	app       *app
 	key       string
 	expiresIn string
-	services  []string
-	limited   bool // --services was given
+	services  []string // nil: the flag was not given
 	wait      bool
 }
 
@@ -46,10 +45,7 @@ warning, since its hash can be searched. Repeating the command with the same nam
   gatewayctl keys add bob --key - < secret.txt`,
 		Args:              operands(1, 1, "NAME"),
 		ValidArgsFunction: fixed(),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			o.limited = cmd.Flags().Changed("services")
-			return o.run(cmd.Context(), args[0])
-		},
+		RunE:              func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args[0]) },
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.key, "key", "", "a secret of your own; - reads it from stdin, where no list of processes shows it")
@@ -92,7 +88,7 @@ func (o *keysAdd) validate(name string) (expires int64, err error) {
 	if err := apikey.ValidName(name); err != nil {
 		return 0, usage(err)
 	}
-	if o.limited && len(o.services) == 0 {
+	if o.services != nil && len(o.services) == 0 {
 		return 0, usagef("--services: got none (leave it out to admit all)")
 	}
 	for _, service := range o.services {

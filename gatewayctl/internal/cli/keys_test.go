@@ -90,15 +90,19 @@ func TestKeysAdd(t *testing.T) {
 		},
 		{
 			"no data plane", &fake{add: stores, rollout: ends(nil, false)}, "keys add alice --wait",
-			result{3, "SECRET      shown once: store it now\nstored, revision 42\n",
-				"gatewayctl: stored, but not proven: no data plane is connected\n"},
+			result{
+				3, "SECRET      shown once: store it now\nstored, revision 42\n",
+				"gatewayctl: stored, but not proven: no data plane is connected\n",
+			},
 		},
 		{
 			"control plane leaves during the wait",
 			&fake{add: stores, rollout: pagesOf[gatewayv1.WatchRolloutResponse]{err: status.Error(codes.Unavailable, "shutting down")}},
 			"keys add alice --wait",
-			result{3, "SECRET      shown once: store it now\nstored, revision 42\n",
-				"gatewayctl: stored, but not proven: shutting down\n"},
+			result{
+				3, "SECRET      shown once: store it now\nstored, revision 42\n",
+				"gatewayctl: stored, but not proven: shutting down\n",
+			},
 		},
 		{
 			"JSON", &fake{add: stores}, "keys add alice -o json",
@@ -106,10 +110,12 @@ func TestKeysAdd(t *testing.T) {
 		},
 		{
 			"JSON not proven", &fake{add: stores, rollout: ends(onOneOfFour(), false)}, "keys add alice --wait -o json",
-			result{3, jsonAlice + `,"rollout":{"applied":[{"dataplane":"a","after_ms":3}],"lagging":[{"dataplane":"b","revision":41}],` +
-				`"rejected":[{"dataplane":"c","reason":"key alice: unusable"}],` +
-				`"disconnected":[{"dataplane":"d","last_seen_at":"2026-11-23T11:55:00.000Z"}]}}` + "\n",
-				"gatewayctl: stored, but not proven on every data plane\n"},
+			result{
+				3, jsonAlice + `,"rollout":{"applied":[{"dataplane":"a","after_ms":3}],"lagging":[{"dataplane":"b","revision":41}],` +
+					`"rejected":[{"dataplane":"c","reason":"key alice: unusable"}],` +
+					`"disconnected":[{"dataplane":"d","last_seen_at":"2026-11-23T11:55:00.000Z"}]}}` + "\n",
+				"gatewayctl: stored, but not proven on every data plane\n",
+			},
 		},
 		{
 			"refused", &fake{add: func(context.Context, *gatewayv1.AddKeyRequest) (*gatewayv1.AddKeyResponse, error) {
@@ -177,12 +183,18 @@ func TestKeysAddUncertain(t *testing.T) {
 		stdout     string
 		stderr     string
 	}{
-		{"table", "keys add alice", &fake{add: broken},
-			"SECRET      shown once: store it now\n", "gatewayctl: store: fsync failed" + doubt},
-		{"JSON", "keys add alice -o json", &fake{add: broken},
-			`{"key":null,"secret":"SECRET","revision":null}` + "\n", "gatewayctl: store: fsync failed" + doubt},
-		{"deadline", "keys add alice --timeout 50ms", &fake{add: hang},
-			"SECRET      shown once: store it now\n", "gatewayctl: control plane ADDRESS: no answer within 50ms" + doubt},
+		{
+			"table", "keys add alice", &fake{add: broken},
+			"SECRET      shown once: store it now\n", "gatewayctl: store: fsync failed" + doubt,
+		},
+		{
+			"JSON", "keys add alice -o json", &fake{add: broken},
+			`{"key":null,"secret":"SECRET","revision":null}` + "\n", "gatewayctl: store: fsync failed" + doubt,
+		},
+		{
+			"deadline", "keys add alice --timeout 50ms", &fake{add: hang},
+			"SECRET      shown once: store it now\n", "gatewayctl: control plane ADDRESS: no answer within 50ms" + doubt,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -314,15 +326,23 @@ func TestKeysRevoke(t *testing.T) {
 		fake       *fake
 		want       result
 	}{
-		{"without waiting", "keys revoke alice", &fake{revoke: revoked},
-			result{0, "alice: revoked one, two, revision 43\n", ""}},
-		{"proven", "keys revoke one --wait", &fake{revoke: revoked, rollout: ends(onTwo(), true)},
-			result{0, "alice: revoked one, two, revision 43\nrevoked on 2/2 data planes after 8.2 ms, revision 43\n", ""}},
-		{"one gone", "keys revoke alice --wait", &fake{revoke: revoked, rollout: ends(onOneOfFour(), false)},
-			result{3, "alice: revoked one, two, revision 43\nrevoked on 1/4 data planes, revision 43\n" +
-				"b: no answer yet, serves revision 41, may still accept the key\nc: rejected: key alice: unusable\n" +
-				"d: not connected, last seen 5m ago, may still accept the key\n",
-				"gatewayctl: stored, but not proven on every data plane\n"}},
+		{
+			"without waiting", "keys revoke alice", &fake{revoke: revoked},
+			result{0, "alice: revoked one, two, revision 43\n", ""},
+		},
+		{
+			"proven", "keys revoke one --wait", &fake{revoke: revoked, rollout: ends(onTwo(), true)},
+			result{0, "alice: revoked one, two, revision 43\nrevoked on 2/2 data planes after 8.2 ms, revision 43\n", ""},
+		},
+		{
+			"one gone", "keys revoke alice --wait", &fake{revoke: revoked, rollout: ends(onOneOfFour(), false)},
+			result{
+				3, "alice: revoked one, two, revision 43\nrevoked on 1/4 data planes, revision 43\n" +
+					"b: no answer yet, serves revision 41, may still accept the key\nc: rejected: key alice: unusable\n" +
+					"d: not connected, last seen 5m ago, may still accept the key\n",
+				"gatewayctl: stored, but not proven on every data plane\n",
+			},
+		},
 		{"JSON", "keys revoke alice -o json --wait", &fake{revoke: revoked, rollout: ends(&gatewayv1.Rollout{
 			Applied: []*gatewayv1.AppliedBy{{Dataplane: "a", AfterMs: 1.5, NotDurable: true}},
 		}, true)}, result{0, `{"revision":43,"rollout":{"applied":[{"dataplane":"a","after_ms":1.5,"durable":false}],` +

@@ -44,6 +44,9 @@ func NewDataPlane(d *gatewayv1.DataPlane) DataPlane {
 	}
 }
 
+// unknown is a state that only a newer control plane knows.
+const unknown = "unknown"
+
 // standings are the states in the order of a summary.
 var standings = []struct {
 	state  gatewayv1.DataPlaneState
@@ -65,7 +68,7 @@ func standingCell(state gatewayv1.DataPlaneState) cell {
 			return cell{s.name, s.colour}
 		}
 	}
-	return cell{"unknown", yellow} // a newer control plane may know more
+	return cell{unknown, yellow}
 }
 
 // DataPlanes writes the table of data planes and a summary.
@@ -124,6 +127,9 @@ func summary(all []*gatewayv1.DataPlane) string {
 		if n := count[s.name]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, s.name))
 		}
+	}
+	if n := count[unknown]; n > 0 {
+		parts = append(parts, fmt.Sprintf("%d %s", n, unknown))
 	}
 	return plural(len(all), "data plane") + ": " + strings.Join(parts, ", ")
 }
