@@ -1,0 +1,260 @@
+// Package proxy is the data plane as a whole: it follows a control plane, serves its public address, and ends without losing a request.
+// A program of your own imports it to add middleware (Plain, WithSettings) and calls Main.
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"golang.org/x/sync/errgroup"
+
+	"apigateway/dataplane/internal/admin"
+	"apigateway/dataplane/internal/cache"
+	"apigateway/dataplane/internal/configsync"
+	"apigateway/dataplane/internal/keys"
+	"apigateway/dataplane/internal/snapshot"
+	"apigateway/dataplane/internal/upstream"
+)
+
+// Options configure a data plane.
+type Options struct {
+	ControlPlanes []string      // addresses, tried in turn; at least one
+	Listen        string        // public HTTP address; empty: the port of the first configuration
+	Admin         string        // address for health, metrics and profiles
+	ID            string        // shown to operators; unique among live data planes
+	Cache         string        // folder of the last good state; off: none
+	Drain         time.Duration // how long a shutdown waits for requests under way
+	DrainDelay    time.Duration // how long it goes on accepting before that
+	Insecure      bool          // plaintext gRPC beyond loopback
+	Version       string
+	Log           *slog.Logger      // nil: discarded
+	Middleware    []Middleware      // own ones
+	Started       func(a Addresses) // called once the public address is bound; nil: nobody asks
+}
+
+// Addresses are those that a data plane listens on.
+type Addresses struct{ HTTP, Admin string }
+
+// plane is a data plane whose parts are made and know each other.
+type plane struct {
+	opts    Options
+	log     *slog.Logger
+	meters  *prometheus.Registry
+	keys    *keys.Table
+	live    *snapshot.Live
+	tunnels *upstream.Tunnels
+	holder  *snapshot.Holder
+	sync    *configsync.Client
+	gateway *gateway
+	conns   *conns
+	cut     prometheus.Counter // requests and tunnels that a drain did not wait for
+	address boundAddress
+	admin   string                        // bound admin address
+	started atomic.Pointer[startSettings] // of the public server; nil: not yet, or before a configuration
+}
+
+// Run serves until ctx ends, drains, and returns nil.
+func Run(ctx context.Context, opts Options) (err error) {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	adminListener, err := bind("--admin", opts.Admin)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = adminListener.Close() }() // closed by its server, but for a failed start
+	var public net.Listener
+	if opts.Listen != "" {
+		if public, err = bind("--listen", opts.Listen); err != nil {
+			return err
+		}
+		defer func() { _ = public.Close() }() // likewise
+	}
+	p, dir, err := newPlane(opts)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeCache(dir)) }()
+	defer p.live.Close()
+	p.address.set(public)
+	p.admin = adminListener.Addr().String()
+	return p.run(ctx, public, adminListener)
+}
+
+func newPlane(opts Options) (*plane, *cache.Dir, error) {
+	p := &plane{
+		opts: opts, log: opts.Log, meters: prometheus.NewRegistry(),
+		keys: keys.NewTable(), tunnels: new(upstream.Tunnels), holder: new(snapshot.Holder),
+	}
+	p.meters.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	p.cut = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "gateway_drain_cut_total", Help: "Requests and tunnels that were cut at the end of a drain.",
+	})
+	if err := p.meters.Register(p.cut); err != nil {
+		return nil, nil, err
+	}
+	var err error
+	p.live, err = snapshot.NewLive(snapshot.Deps{Keys: p.keys, Meters: p.meters, Custom: factories(opts.Middleware), Tunnels: p.tunnels, Log: p.log})
+	if err != nil {
+		return nil, nil, err
+	}
+	if p.gateway, err = newGateway(p.holder, p.live.Refused, p.meters, p.log); err != nil {
+		return nil, nil, err
+	}
+	if p.conns, err = p.newConns(); err != nil {
+		return nil, nil, err
+	}
+	dir, err := p.openCache()
+	if err != nil {
+		return nil, nil, err
+	}
+	p.sync, err = configsync.New(configsync.Options{
+		Addresses: opts.ControlPlanes, ID: opts.ID, Version: opts.Version, Address: p.address.get,
+		Keys: p.keys, Live: p.live, Holder: p.holder, Cache: dir, Log: p.log, Meters: p.meters,
+	})
+	if err != nil {
+		return nil, nil, errors.Join(err, closeCache(dir))
+	}
+	return p, dir, nil
+}
+
+// run starts every goroutine. The order of the end: the public server drains, then streams to the control plane tell what is left to
+// tell, then the admin server goes.
+func (p *plane) run(ctx context.Context, public, adminListener net.Listener) error {
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	g, ctx := errgroup.WithContext(ctx)
+	adminServer := admin.New(p.meters, p.notReady)
+	g.Go(func() error { return ignoreClosed(adminServer.Serve(adminListener)) })
+	g.Go(func() error {
+		p.sync.Run(background)
+		return nil
+	})
+	g.Go(func() error {
+		p.watch(background)
+		return nil
+	})
+	g.Go(func() error {
+		err := p.servePublic(ctx, public)
+		stop()
+		return errors.Join(err, adminServer.Close())
+	})
+	p.log.Info("data plane started", "version", p.opts.Version, "id", p.opts.ID, "admin", p.admin,
+		"controlplane", p.opts.ControlPlanes, "cache", p.opts.Cache)
+	return g.Wait()
+}
+
+// notReady says why the data plane wants no traffic, or nothing.
+func (p *plane) notReady() string {
+	switch {
+	case p.gateway.draining.Load():
+		return "draining"
+	case p.address.get() == "":
+		return "no configuration yet, not listening"
+	case !p.sync.Ready():
+		return "no configuration yet"
+	}
+	return ""
+}
+
+// watchEvery is how often what nobody reports is looked at.
+const watchEvery = 2 * time.Second
+
+// watch ends tunnels and streams whose key is no longer valid, and says when settings have changed that take effect at a restart only.
+func (p *plane) watch(ctx context.Context) {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	var told startSettings
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			p.tunnels.CloseIf(func(h keys.Hash) bool { return !p.keys.StillValid(h, now) })
+			told = p.tellRestart(told)
+		}
+	}
+}
+
+// startSettings take effect when the public server starts.
+type startSettings struct {
+	port       string // empty: --listen says it
+	head, idle int64  // milliseconds
+}
+
+func (p *plane) startSettings(snap *snapshot.Snapshot) startSettings {
+	l := snap.Settings.GetListener()
+	s := startSettings{head: l.GetHeadTimeoutMs(), idle: l.GetIdleTimeoutMs()}
+	if p.opts.Listen == "" {
+		s.port = snap.Settings.GetPort()
+	}
+	return s
+}
+
+// tellRestart logs once that the configuration asks for other start settings than those of the server that runs, and returns what it told last.
+func (p *plane) tellRestart(told startSettings) startSettings {
+	snap, running := p.holder.Load(), p.started.Load()
+	if snap == nil || running == nil {
+		return told
+	}
+	asked := p.startSettings(snap)
+	if asked != *running && asked != told {
+		p.log.Warn("port, head_timeout or idle_timeout changed: takes effect at a restart", "port", asked.port,
+			"head_timeout_ms", asked.head, "idle_timeout_ms", asked.idle)
+	}
+	return asked
+}
+
+// waitConfigured returns the port of the first configuration.
+func (p *plane) waitConfigured(ctx context.Context) (port string, ok bool) {
+	select {
+	case <-p.sync.Configured():
+		return p.holder.Load().Settings.GetPort(), true
+	case <-ctx.Done():
+		return "", false
+	}
+}
+
+func (p *plane) openCache() (*cache.Dir, error) {
+	if p.opts.Cache == "off" {
+		return nil, nil
+	}
+	dir, err := cache.Open(p.opts.Cache)
+	if errors.Is(err, cache.ErrLocked) {
+		return nil, fmt.Errorf("--cache: %w (want another --id or --cache)", err)
+	}
+	if err != nil {
+		p.log.Warn("cache cannot be used, goes on without: a restart needs the control plane", "cache", p.opts.Cache, "err", err)
+		return nil, nil
+	}
+	return dir, nil
+}
+
+func closeCache(dir *cache.Dir) error {
+	if dir == nil {
+		return nil
+	}
+	return dir.Close()
+}
+
+// factories are own middleware by name, the last of a name winning.
+func factories(mws []Middleware) map[string]snapshot.Factory {
+	out := make(map[string]snapshot.Factory, len(mws))
+	for _, m := range mws {
+		out[m.name] = func(config []byte) (func(http.Handler) http.Handler, error) {
+			if config == nil {
+				config = []byte("{}")
+			}
+			return m.factory(config)
+		}
+	}
+	return out
+}
