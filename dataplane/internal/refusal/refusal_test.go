@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
@@ -55,7 +56,9 @@ func TestWrite(t *testing.T) {
 		{"wildcard", "GET", []string{"*/*"}, NoRoute, 404, "Not Found\n", "text/plain; charset=utf-8"},
 		{"head", "HEAD", nil, RateLimited, 429, "", "text/plain; charset=utf-8"},
 		{
-			"problem", "GET", []string{"text/html", "text/plain;q=0.5, Application/JSON"}, BreakerOpen, 503,
+			"problem", "GET",
+			[]string{"text/html", "text/plain;q=0.5, Application/JSON"},
+			BreakerOpen, 503,
 			`{"type":"about:blank","title":"Service Unavailable","status":503,"code":"breaker_open","detail":"Service Unavailable"}` + "\n",
 			"application/problem+json",
 		},
@@ -178,6 +181,37 @@ func TestDrain(t *testing.T) {
 				t.Fatalf("second answer = %v, %v; want 401 on the same connection", again, err)
 			}
 			_ = again.Body.Close()
+		})
+	}
+}
+
+// deadlines is a writer that notes read deadlines.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	set []time.Time
+}
+
+func (d *deadlines) SetReadDeadline(t time.Time) error {
+	d.set = append(d.set, t)
+	return nil
+}
+
+func TestDrainDeadlines(t *testing.T) {
+	for _, tt := range []struct {
+		name, body string
+		restored   bool
+	}{
+		{"read whole", "hello", true},
+		{"goes on", strings.Repeat("x", drainBytes+1), false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
+			r := httptest.NewRequest(http.MethodPost, "/", io.NopCloser(strings.NewReader(tt.body)))
+			r.ContentLength = -1
+			Drain(w, r)
+			if len(w.set) == 0 || w.set[0].IsZero() || w.set[len(w.set)-1].IsZero() != tt.restored {
+				t.Errorf("deadlines = %v, want one first, and none last: %v", w.set, tt.restored)
+			}
 		})
 	}
 }
