@@ -43,12 +43,30 @@ func TestServeHTTP(t *testing.T) {
 		asked    int
 		backend  http.Header // what the next handler sees
 	}{
-		{"valid", verifier{"s3cret", alice, keys.OK, 0}, Config{Service: "users"}, []string{"s3cret"}, true, 1,
-			http.Header{nameField: {"alice"}}},
-		{"forwarded", verifier{"s3cret", alice, keys.OK, 0}, Config{Service: "users", ForwardKey: true}, []string{"s3cret"}, true, 1,
-			http.Header{nameField: {"alice"}, keyField: {"s3cret"}}},
-		{"longest", verifier{long, alice, keys.OK, 0}, Config{Service: "users"}, []string{long}, true, 1,
-			http.Header{nameField: {"alice"}}},
+		{
+			"valid",
+			verifier{"s3cret", alice, keys.OK, 0},
+			Config{Service: "users"},
+			[]string{"s3cret"},
+			true, 1,
+			http.Header{nameField: {"alice"}},
+		},
+		{
+			"forwarded",
+			verifier{"s3cret", alice, keys.OK, 0},
+			Config{Service: "users", ForwardKey: true},
+			[]string{"s3cret"},
+			true, 1,
+			http.Header{nameField: {"alice"}, keyField: {"s3cret"}},
+		},
+		{
+			"longest",
+			verifier{long, alice, keys.OK, 0},
+			Config{Service: "users"},
+			[]string{long},
+			true, 1,
+			http.Header{nameField: {"alice"}},
+		},
 		{"absent", verifier{"s3cret", alice, keys.OK, 0}, Config{Service: "users"}, nil, false, 0, nil},
 		{"empty", verifier{"", alice, keys.OK, 0}, Config{Service: "users"}, []string{""}, false, 0, nil},
 		{"twice", verifier{"s3cret", alice, keys.OK, 0}, Config{Service: "users"}, []string{"s3cret", "s3cret"}, false, 0, nil},
