@@ -1,10 +1,13 @@
 package upstream
 
 import (
+	"bufio"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -192,5 +195,52 @@ func TestRetryOnStaleConnection(t *testing.T) {
 				t.Errorf("watch = %q, want it not told", got)
 			}
 		})
+	}
+}
+
+// TestStaleConnectionOnTheWire: the same through the transport, with a backend that ends its second request on every
+// connection without a byte.
+func TestStaleConnectionOnTheWire(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			in := bufio.NewReader(conn)
+			if _, err := http.ReadRequest(in); err == nil {
+				_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+				_, _ = http.ReadRequest(in)
+			}
+			_ = conn.Close()
+		}
+	})
+	g := newGateway(t, Settings{URLs: []string{"http://" + l.Addr().String()}, FailureThreshold: 1, ResetTimeout: time.Hour})
+	t.Cleanup(func() {
+		_ = l.Close()
+		wg.Wait()
+	})
+	for _, tt := range []struct {
+		method string
+		status int
+		failed exchange.Party
+	}{{"GET", 200, exchange.None}, {"DELETE", 200, exchange.None}, {"POST", 502, exchange.Gateway}} {
+		_, in := g.send(t, tt.method+" / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+		resp, err := http.ReadResponse(in, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if x := g.exchange(t); resp.StatusCode != tt.status || x.Outcome.Failed != tt.failed {
+			t.Errorf("%s = %d %+v, want %d", tt.method, resp.StatusCode, x.Outcome, tt.status)
+		}
+	}
+	if got := g.cluster.Status()[0]; got.State != breaker.Closed {
+		t.Errorf("watch = %+v, want it untouched", got)
 	}
 }

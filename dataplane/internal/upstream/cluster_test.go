@@ -17,7 +17,7 @@ func TestRoundRobin(t *testing.T) {
 	g := newGateway(t, Settings{URLs: []string{named(t, "a").URL, named(t, "b").URL, named(t, "c").URL}})
 	var got []string
 	for range 7 {
-		_, body := g.get(t, "/")
+		_, body := g.get(t)
 		got = append(got, body)
 	}
 	if want := "a b c a b c a"; strings.Join(got, " ") != want {
@@ -29,7 +29,7 @@ func TestDeadURLIsPassedOver(t *testing.T) {
 	dead := deadURL(t)
 	g := newGateway(t, Settings{URLs: []string{dead, named(t, "b").URL}, FailureThreshold: 2, ResetTimeout: time.Hour})
 	for i := range 6 {
-		status, body := g.get(t, "/")
+		status, body := g.get(t)
 		if x := g.exchange(t); status != 200 || body != "b" || x.Outcome.Failed != exchange.None {
 			t.Errorf("request %d = %d %q %+v, want b's answer and no failure", i, status, body, x.Outcome)
 		}
@@ -48,7 +48,7 @@ func TestLastUsableURLIsUsed(t *testing.T) {
 	failing := backend(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
 	g := newGateway(t, Settings{URLs: []string{failing.URL}, FailureThreshold: 1, ResetTimeout: time.Hour})
 	for range 3 {
-		status, _ := g.get(t, "/")
+		status, _ := g.get(t)
 		x := g.exchange(t)
 		if status != 503 || x.Outcome.Failed != exchange.Upstream || x.Refusal != "" {
 			t.Errorf("answer = %d %+v refusal %q, want the backend's own 503 as its failure", status, x.Outcome, x.Refusal)
@@ -64,14 +64,14 @@ func TestPassedOverURLIsTheLastResort(t *testing.T) {
 	g := newGateway(t, Settings{URLs: []string{a.URL, deadURL(t)}, FailureThreshold: 1, ResetTimeout: time.Hour})
 	permit, _ := g.cluster.targets[a.URL].watch.Allow(time.Now())
 	permit.Done(breaker.Failure, errors.New("earlier"), time.Now())
-	if status, body := g.get(t, "/"); status != 200 || body != "a" {
+	if status, body := g.get(t); status != 200 || body != "a" {
 		t.Errorf("answer = %d %q, want a's, though it is passed over", status, body)
 	}
 }
 
 func TestAllURLsDead(t *testing.T) {
 	g := newGateway(t, Settings{URLs: []string{deadURL(t), deadURL(t)}})
-	status, body := g.get(t, "/")
+	status, body := g.get(t)
 	x := g.exchange(t)
 	if status != 502 || body != "Upstream Error\n" || x.Refusal != "upstream_error" || x.Outcome.Failed != exchange.Upstream {
 		t.Errorf("answer = %d %q, exchange %q %+v; want 502 upstream_error", status, body, x.Refusal, x.Outcome)
@@ -88,7 +88,7 @@ func TestWatchOutlivesConfiguration(t *testing.T) {
 	a, b := deadURL(t), named(t, "b").URL
 	s := Settings{URLs: []string{a, b}, FailureThreshold: 1, ResetTimeout: time.Hour}
 	g := newGateway(t, s)
-	g.get(t, "/")
+	g.get(t)
 	next := Settings{URLs: []string{b, a, "http://127.0.0.1:1"}, FailureThreshold: 3, ResetTimeout: time.Hour}
 	if _, err := g.cluster.Handler(next); err != nil {
 		t.Fatal(err)

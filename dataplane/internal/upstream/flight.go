@@ -53,7 +53,7 @@ func (t *Transport) Attempt(w http.ResponseWriter, r *http.Request, a *Attempt) 
 	f.ctx, f.cancel = ctx, cancel
 	f.dog = watchdog{cancel: cancel, firstByte: or(a.Settings.FirstByteTimeout, p.settings.FirstByteTimeout)}
 	defer f.dog.rest()
-	resp, err := p.RoundTrip(f.request())
+	resp, err := p.RoundTrip(f.request(ctx))
 	f.land()
 	if err != nil {
 		return f.failed(err)
@@ -63,7 +63,7 @@ func (t *Transport) Attempt(w http.ResponseWriter, r *http.Request, a *Attempt) 
 }
 
 // request builds what goes to the backend.
-func (f *flight) request() *http.Request {
+func (f *flight) request(ctx context.Context) *http.Request {
 	b := f.a.Backend
 	out := &http.Request{
 		Method:     f.r.Method,
@@ -93,7 +93,6 @@ func (f *flight) request() *http.Request {
 	if _, ok := out.Header["User-Agent"]; !ok {
 		out.Header["User-Agent"] = nil // net/http would send its own
 	}
-	ctx := f.ctx
 	if !f.a.ConnectBy.IsZero() {
 		ctx = context.WithValue(ctx, connectBy{}, f.a.ConnectBy)
 	}
@@ -109,7 +108,6 @@ func (f *flight) trace() *httptrace.ClientTrace {
 			f.mu.Unlock()
 			f.dog.backend()
 		},
-		WroteRequest: func(httptrace.WroteRequestInfo) { f.dog.backend() },
 		GotFirstResponseByte: func() {
 			f.mu.Lock()
 			f.begun = true

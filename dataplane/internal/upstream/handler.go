@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -50,7 +51,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h.settings.Timeout > 0 {
 		c.attempt.Deadline = x.Start.Add(h.settings.Timeout)
 	}
-	c.run()
+	c.run(r.Context())
 }
 
 // call is one request on its way through the attempts.
@@ -66,18 +67,18 @@ type call struct {
 	lastly bool      // only targets that are passed over are left
 }
 
-func (c *call) run() {
+func (c *call) run(ctx context.Context) {
 	now := time.Now()
 	c.first = int((c.cluster.turn.Add(1) - 1) % uint32(len(c.targets)))
 	t := c.pick(now)
 	connectBy := now.Add(connectBudget)
 	for retried := false; ; {
-		o := c.try(t)
+		o := c.try(ctx, t)
 		switch {
 		case c.attempt.answered:
 			c.answered(&o)
 			return
-		case o.Stage == StaleConn && !retried && c.repeatable():
+		case o.Stage == StaleConn && !retried && ctx.Err() == nil && c.repeatable():
 			retried = true
 			continue // the watch still waits for its result
 		}
@@ -96,7 +97,7 @@ func (c *call) run() {
 }
 
 // try makes one attempt at t, whose permit is taken. A panic below still ends the permit.
-func (c *call) try(t *target) Outcome {
+func (c *call) try(ctx context.Context, t *target) Outcome {
 	ended := false
 	defer func() {
 		if !ended {
@@ -106,12 +107,12 @@ func (c *call) try(t *target) Outcome {
 	c.attempt.Backend, c.x.Backend = &t.Backend, t.URL
 	o := c.cluster.deps.Engine.Attempt(c.w, c.r, &c.attempt)
 	ended = true
-	c.note(&o)
+	c.note(ctx, &o)
 	return o
 }
 
-func (c *call) note(o *Outcome) {
-	log, ctx := c.cluster.deps.Log, c.r.Context()
+func (c *call) note(ctx context.Context, o *Outcome) {
+	log := c.cluster.deps.Log
 	if log.Enabled(ctx, slog.LevelDebug) {
 		log.LogAttrs(ctx, slog.LevelDebug, "upstream attempted", slog.String("service", c.cluster.service),
 			slog.String("request_id", c.x.RequestID), slog.String("url", c.x.Backend), slog.Bool("answered", c.attempt.answered),
@@ -146,7 +147,7 @@ func (c *call) pick(now time.Time) *target {
 func (c *call) repeatable() bool {
 	switch c.r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete:
-		return c.attempt.Body == nil && c.r.Context().Err() == nil
+		return c.attempt.Body == nil
 	default:
 		return false
 	}

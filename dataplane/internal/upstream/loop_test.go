@@ -111,6 +111,19 @@ func TestStaleConnectionIsRepeatedOnce(t *testing.T) {
 	}
 }
 
+// TestGoneClientIsToldNothing: returning would make the server write a 200.
+func TestGoneClientIsToldNothing(t *testing.T) {
+	e := &scripted{outcomes: []Outcome{{Stage: Sent, Failed: exchange.Client, Gone: true, Err: errors.New("reset")}}}
+	g := newScripted(t, e, "http://a")
+	defer func() {
+		if got := recover(); got != http.ErrAbortHandler { //nolint:errorlint // a panic's value is this very one
+			t.Errorf("panic = %v, want http.ErrAbortHandler", got)
+		}
+	}()
+	g.ask(t, http.MethodGet, "")
+	t.Error("the handler returned")
+}
+
 // TestPanicFreesTheProbe: a watch whose probe ends in a panic is not stuck half-open.
 func TestPanicFreesTheProbe(t *testing.T) {
 	e := &scripted{outcomes: []Outcome{{Stage: Sent, Failed: exchange.Upstream, Reason: refusal.UpstreamError, Err: errors.New("EOF")}}}

@@ -43,7 +43,7 @@ func TestHostUpstream(t *testing.T) {
 	var got string
 	b := backend(t, func(_ http.ResponseWriter, r *http.Request) { got = r.Host })
 	g := newGateway(t, Settings{URLs: []string{b.URL}, HostUpstream: true})
-	g.get(t, "/")
+	g.get(t)
 	if want := strings.TrimPrefix(b.URL, "http://"); got != want {
 		t.Errorf("Host = %s, want %s", got, want)
 	}
@@ -60,29 +60,45 @@ func TestResponses(t *testing.T) {
 		failed  exchange.Party
 		refusal string
 	}{
-		{"length", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello", "GET", 200,
-			http.Header{"Content-Length": {"5"}, "Content-Type": nil}, "hello", exchange.None, ""},
+		{
+			"length", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello", "GET", 200,
+			http.Header{"Content-Length": {"5"}, "Content-Type": nil},
+			"hello", exchange.None, "",
+		},
 		{"to the end of the connection", "HTTP/1.1 200 OK\r\n\r\nhello", "GET", 200, http.Header{"Content-Length": nil}, "hello", exchange.None, ""},
 		{"no content", "HTTP/1.1 204 No Content\r\n\r\n", "GET", 204, http.Header{"Content-Length": nil}, "", exchange.None, ""},
 		{"not modified", "HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\n\r\n", "GET", 304, http.Header{"Etag": {`"x"`}}, "", exchange.None, ""},
 		{"head", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", "HEAD", 200, http.Header{"Content-Length": {"5"}}, "", exchange.None, ""},
 		{"server error", "HTTP/1.1 500 Oops\r\nContent-Length: 4\r\n\r\noops", "GET", 500, nil, "oops", exchange.Upstream, ""},
 		{"client error", "HTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\nno", "GET", 404, nil, "no", exchange.None, ""},
-		{"hop by hop", "HTTP/1.1 200 OK\r\nConnection: X-Drop\r\nX-Drop: 1\r\nKeep-Alive: 1\r\nX-Keep: 1\r\nContent-Length: 0\r\n\r\n", "GET", 200,
-			http.Header{"X-Drop": nil, "Keep-Alive": nil, "X-Keep": {"1"}}, "", exchange.None, ""},
+		{
+			"hop by hop", "HTTP/1.1 200 OK\r\nConnection: X-Drop\r\nX-Drop: 1\r\nKeep-Alive: 1\r\nX-Keep: 1\r\nContent-Length: 0\r\n\r\n", "GET", 200,
+			http.Header{"X-Drop": nil, "Keep-Alive": nil, "X-Keep": {"1"}},
+			"", exchange.None, "",
+		},
 		{"no HTTP", "SSH-2.0-OpenSSH\r\n", "GET", 502, nil, "Upstream Error\n", exchange.Upstream, "upstream_error"},
 		{"nothing", "", "GET", 502, nil, "Upstream Error\n", exchange.Upstream, "upstream_error"},
 		{"odd status", "HTTP/1.1 600 Odd\r\nContent-Length: 0\r\n\r\n", "GET", 502, nil, "Upstream Error\n", exchange.Upstream, "upstream_error"},
-		{"unasked switch", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", "GET", 502, nil,
-			"Upstream Error\n", exchange.Upstream, "upstream_error"},
-		{"many fields", "HTTP/1.1 200 OK\r\n" + strings.Repeat("X-A: 1\r\n", maxFields+1) + "Content-Length: 0\r\n\r\n", "GET", 502, nil,
-			"Upstream Error\n", exchange.Upstream, "upstream_error"},
-		{"large head", "HTTP/1.1 200 OK\r\nX-A: " + strings.Repeat("a", maxResponseHead) + "\r\nContent-Length: 0\r\n\r\n", "GET", 502, nil,
-			"Upstream Error\n", exchange.Upstream, "upstream_error"},
-		{"8 interim", strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 8) + "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "GET", 200, nil, "ok",
-			exchange.None, ""},
-		{"9 interim", strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 9) + "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "GET", 502, nil,
-			"Upstream Error\n", exchange.Upstream, "upstream_error"},
+		{
+			"unasked switch", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", "GET", 502, nil,
+			"Upstream Error\n", exchange.Upstream, "upstream_error",
+		},
+		{
+			"many fields", "HTTP/1.1 200 OK\r\n" + strings.Repeat("X-A: 1\r\n", maxFields+1) + "Content-Length: 0\r\n\r\n", "GET", 502, nil,
+			"Upstream Error\n", exchange.Upstream, "upstream_error",
+		},
+		{
+			"large head", "HTTP/1.1 200 OK\r\nX-A: " + strings.Repeat("a", maxResponseHead) + "\r\nContent-Length: 0\r\n\r\n", "GET", 502, nil,
+			"Upstream Error\n", exchange.Upstream, "upstream_error",
+		},
+		{
+			"8 interim", strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 8) + "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "GET", 200, nil, "ok",
+			exchange.None, "",
+		},
+		{
+			"9 interim", strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 9) + "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "GET", 502, nil,
+			"Upstream Error\n", exchange.Upstream, "upstream_error",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
