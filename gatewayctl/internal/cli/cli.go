@@ -55,7 +55,7 @@ type app struct {
 // Run runs one command and returns the exit code. The end of ctx interrupts it.
 func Run(ctx context.Context, p Process) int {
 	a := &app{Process: p}
-	root := a.rootCommand() //nolint:contextcheck // cobra hands ctx to the commands itself
+	root := a.rootCommand()                     //nolint:contextcheck // cobra hands ctx to the commands itself
 	root.SetArgs(append([]string{}, p.Args...)) // nil would mean os.Args
 	cmd, err := root.ExecuteContextC(ctx)
 	return a.report(cmd, err)
