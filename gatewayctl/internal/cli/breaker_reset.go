@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 
+	"github.com/spf13/cobra"
+
 	"apigateway/gatewayctl/internal/render"
 	"apigateway/proto/apikey"
 	gatewayv1 "apigateway/proto/gateway/v1"
-
-	"github.com/spf13/cobra"
 )
 
 // breakerReset is "breaker reset".

@@ -18,9 +18,9 @@ import (
 	"log/slog"
 	"time"
 
-	"apigateway/gatewayctl/internal/render"
-
 	"github.com/spf13/cobra"
+
+	"apigateway/gatewayctl/internal/render"
 )
 
 // Process is what gatewayctl sees of the world. All fields but Asks and Draws must be set.

@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	gatewayv1 "apigateway/proto/gateway/v1"
-
 	"github.com/google/go-cmp/cmp"
+
+	gatewayv1 "apigateway/proto/gateway/v1"
 )
 
 func TestUsage(t *testing.T) {

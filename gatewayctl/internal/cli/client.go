@@ -13,12 +13,12 @@ import (
 	"syscall"
 	"time"
 
-	gatewayv1 "apigateway/proto/gateway/v1"
-
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
+
+	gatewayv1 "apigateway/proto/gateway/v1"
 )
 
 // client is a connection to the control plane.

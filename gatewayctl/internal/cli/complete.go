@@ -7,9 +7,9 @@ import (
 	"strings"
 	"time"
 
-	gatewayv1 "apigateway/proto/gateway/v1"
-
 	"github.com/spf13/cobra"
+
+	gatewayv1 "apigateway/proto/gateway/v1"
 )
 
 const (

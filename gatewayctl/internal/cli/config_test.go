@@ -8,11 +8,11 @@ import (
 	"testing"
 	"time"
 
-	gatewayv1 "apigateway/proto/gateway/v1"
-
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	gatewayv1 "apigateway/proto/gateway/v1"
 )
 
 var mistake = &gatewayv1.ConfigMistake{

@@ -6,10 +6,10 @@ import (
 	"io"
 	"os"
 
+	"github.com/spf13/cobra"
+
 	"apigateway/gatewayctl/internal/render"
 	gatewayv1 "apigateway/proto/gateway/v1"
-
-	"github.com/spf13/cobra"
 )
 
 // piece is how much of a file one message carries, in bytes.

@@ -9,10 +9,10 @@ import (
 	"io"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"apigateway/gatewayctl/internal/render"
 	gatewayv1 "apigateway/proto/gateway/v1"
-
-	"github.com/spf13/cobra"
 )
 
 // dataPlanesAdopt is "dataplanes adopt".

@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/spf13/cobra"
+
 	"apigateway/gatewayctl/internal/render"
 	gatewayv1 "apigateway/proto/gateway/v1"
-
-	"github.com/spf13/cobra"
 )
 
 // dataPlanesList is "dataplanes list".

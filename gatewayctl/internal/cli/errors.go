@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"syscall"
 
-	"apigateway/gatewayctl/internal/render"
-
 	"github.com/spf13/cobra"
+
+	"apigateway/gatewayctl/internal/render"
 )
 
 // Exit codes.

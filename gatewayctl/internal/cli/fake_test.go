@@ -10,11 +10,11 @@ import (
 	"testing"
 	"time"
 
-	gatewayv1 "apigateway/proto/gateway/v1"
-
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
+
+	gatewayv1 "apigateway/proto/gateway/v1"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"apigateway/gatewayctl/internal/render"
 	gatewayv1 "apigateway/proto/gateway/v1"
-
-	"github.com/spf13/cobra"
 )
 
 // keysRevoke is "keys revoke".

@@ -3,10 +3,10 @@ package cli
 import (
 	"context"
 
+	"github.com/spf13/cobra"
+
 	"apigateway/proto/apikey"
 	gatewayv1 "apigateway/proto/gateway/v1"
-
-	"github.com/spf13/cobra"
 )
 
 // keysRotate is "keys rotate".

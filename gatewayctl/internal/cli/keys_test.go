@@ -11,13 +11,13 @@ import (
 	"testing"
 	"time"
 
-	"apigateway/proto/apikey"
-	gatewayv1 "apigateway/proto/gateway/v1"
-
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/testing/protocmp"
+
+	"apigateway/proto/apikey"
+	gatewayv1 "apigateway/proto/gateway/v1"
 )
 
 // alice is a key as the fake stores it.

@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
-	gatewayv1 "apigateway/proto/gateway/v1"
-
 	"github.com/google/go-cmp/cmp"
+
+	gatewayv1 "apigateway/proto/gateway/v1"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata/*.golden")
