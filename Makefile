@@ -35,7 +35,7 @@ run: build ## the whole local fleet until Ctrl-C; FLEET_FLAGS=--help shows its f
 	@exec bin/demo/fleet $(FLEET_FLAGS)
 
 build: ## controlplane, dataplane and gatewayctl into bin/
-	go build -trimpath -buildvcs=$(BUILDVCS) -o bin/ ./controlplane ./dataplane ./gatewayctl
+	go build -buildvcs=$(BUILDVCS) -o bin/ ./controlplane ./dataplane ./gatewayctl
 
 generate: $(BUF_FILE) ## Go code from proto/ (committed)
 	$(BUF) generate
