@@ -96,11 +96,12 @@ func (c *call) run(ctx context.Context) {
 	}
 }
 
-// try makes one attempt at t, whose permit is taken. A panic below still ends the permit.
+// try makes one attempt at t, whose permit is taken. A panic below still ends the permit and the body.
 func (c *call) try(ctx context.Context, t *target) Outcome {
 	ended := false
 	defer func() {
 		if !ended {
+			c.attempt.Body.stop()
 			c.attempt.permit.Done(breaker.Ignored, nil, time.Now())
 		}
 	}()

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -35,7 +36,7 @@ func (f *flight) respond(resp *http.Response) Outcome {
 	limit := f.settings.ReadTimeout
 	if stream {
 		limit = f.a.Settings.streamIdle()
-		entry := f.a.Tunnels.add(f.a.x, func() { f.cancel(errCut) })
+		entry := f.a.Tunnels.add(f.a.x, f.cut)
 		defer f.a.Tunnels.remove(entry)
 	}
 	o := f.copyBody(resp.Body, limit, stream || resp.ContentLength < 0)
@@ -110,7 +111,7 @@ func (f *flight) copyBody(body io.Reader, limit time.Duration, flush bool) Outco
 		f.dog.rest()
 		if n > 0 {
 			if _, werr := f.w.Write(buf[:n]); werr != nil {
-				return Outcome{Failed: exchange.Client, Gone: true, Err: werr}
+				return f.unwritten(werr)
 			}
 		}
 		if errors.Is(err, io.EOF) {
@@ -123,6 +124,20 @@ func (f *flight) copyBody(body io.Reader, limit time.Duration, flush bool) Outco
 			return Outcome{Failed: exchange.Upstream, Err: err}
 		}
 	}
+}
+
+// cut ends a stream from outside, also one whose client does not read.
+func (f *flight) cut() {
+	f.cancel(errCut)
+	_ = http.NewResponseController(f.w).SetWriteDeadline(time.Unix(1, 0)) // long ago
+}
+
+// unwritten says why the answer could not be written on: the stream was cut, or the client is gone.
+func (f *flight) unwritten(err error) Outcome {
+	if errors.Is(context.Cause(f.ctx), errCut) {
+		return Outcome{Failed: exchange.Gateway, Err: errCut}
+	}
+	return Outcome{Failed: exchange.Client, Gone: true, Err: err}
 }
 
 // linger ends a request whose answer is complete but whose body is not: a client that is still sending would lose the

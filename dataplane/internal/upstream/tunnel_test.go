@@ -2,9 +2,12 @@ package upstream
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -110,6 +113,40 @@ func TestStreamEndsWithItsKey(t *testing.T) {
 	if canceled, bodyErrors := g.counters(); canceled != 0 || bodyErrors != 0 {
 		t.Errorf("canceled, bodyErrors = %v, %v; want neither's", canceled, bodyErrors)
 	}
+}
+
+// deafClient is a writer to a client that does not read: a write waits for its deadline.
+type deafClient struct {
+	http.ResponseWriter
+	waiting, deadline chan struct{}
+}
+
+func (d *deafClient) Write([]byte) (int, error) {
+	close(d.waiting)
+	<-d.deadline
+	return 0, os.ErrDeadlineExceeded
+}
+
+func (d *deafClient) SetWriteDeadline(time.Time) error {
+	close(d.deadline)
+	return nil
+}
+
+// TestStreamOfADeafClientEndsWithItsKey: the end must not wait for a client that does not read.
+func TestStreamOfADeafClientEndsWithItsKey(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &deafClient{waiting: make(chan struct{}), deadline: make(chan struct{})}
+		ctx, cancel := context.WithCancelCause(t.Context())
+		f := &flight{w: w, ctx: ctx, cancel: cancel, a: &Attempt{}}
+		go func() {
+			<-w.waiting
+			f.cut()
+		}()
+		o := f.copyBody(strings.NewReader("data: x\n\n"), time.Hour, false)
+		if o.Failed != exchange.Gateway || o.Gone || !errors.Is(o.Err, errCut) {
+			t.Errorf("outcome = %+v, want the gateway's own end", o)
+		}
+	})
 }
 
 // TestKeylessTunnelsEndOnClose: without a key only the end of the process ends a tunnel.
