@@ -21,8 +21,8 @@ type Party uint8
 // The parties.
 const (
 	None     Party = iota // nobody: the request was answered
-	Client                // the client's: an abort, a malformed or refused request
-	Gateway               // the gateway's own answer: a limit, an open breaker, a missing configuration
+	Client                // the client's: an abort, a malformed request, no key, too many requests
+	Gateway               // the gateway's own: an open breaker, a missing configuration, a panic
 	Upstream              // the backend's: connection error, timeout, malformed response or a 5xx status
 )
 
