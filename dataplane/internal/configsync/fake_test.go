@@ -191,6 +191,8 @@ type peer struct {
 	got  chan *gatewayv1.SyncRequest // closed at the end
 	end  chan error
 	gone chan struct{}
+
+	reports []*gatewayv1.BreakerReport // passed over while something else was awaited
 }
 
 func (s *server) Sync(stream gatewayv1.SyncService_SyncServer) error {
@@ -341,6 +343,9 @@ func await[T any](p *peer, what string, pick func(*gatewayv1.SyncRequest) (T, bo
 			}
 			if v, ok := pick(m); ok {
 				return v
+			}
+			if r := m.GetBreakers(); r != nil {
+				p.reports = append(p.reports, r)
 			}
 		case <-timeout:
 			p.t.Fatalf("no %s within 30 s", what)

@@ -13,6 +13,11 @@ import (
 
 func (p *peer) breakers() *gatewayv1.BreakerReport {
 	p.t.Helper()
+	if len(p.reports) > 0 {
+		r := p.reports[0]
+		p.reports = p.reports[1:]
+		return r
+	}
 	return await(p, "breakers", func(m *gatewayv1.SyncRequest) (*gatewayv1.BreakerReport, bool) {
 		return m.GetBreakers(), m.GetBreakers() != nil
 	})
