@@ -101,7 +101,13 @@ func (o *Options) settle(args []string) error {
 		}
 		o.ID = id
 	}
-	o.Cache = cmp.Or(o.Cache, filepath.Join("data", "dataplane", strings.ReplaceAll(o.ID, ":", "_")))
+	if o.Cache != "off" {
+		folder, err := filepath.Abs(cmp.Or(o.Cache, filepath.Join("data", "dataplane", strings.ReplaceAll(o.ID, ":", "_"))))
+		if err != nil {
+			return fmt.Errorf("--cache: %w", err)
+		}
+		o.Cache = folder
+	}
 	if !o.Insecure {
 		for _, address := range o.ControlPlanes {
 			if !loopback(address) {

@@ -1,0 +1,252 @@
+package proxy
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"google.golang.org/protobuf/proto"
+
+	"apigateway/dataplane/internal/keys"
+	"apigateway/dataplane/internal/snapshot"
+	gatewayv1 "apigateway/proto/gateway/v1"
+)
+
+// world is a gateway over one backend that answers with what it was asked.
+type world struct {
+	gateway *gateway
+	holder  *snapshot.Holder
+	live    *snapshot.Live
+	meters  *prometheus.Registry
+	backend *httptest.Server
+}
+
+func newWorld(t *testing.T, own ...Middleware) *world {
+	t.Helper()
+	w := &world{holder: new(snapshot.Holder), meters: prometheus.NewRegistry()}
+	log := slog.New(slog.DiscardHandler)
+	var err error
+	w.live, err = snapshot.NewLive(snapshot.Deps{Keys: keys.NewTable(), Meters: w.meters, Custom: factories(own), Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.live.Close)
+	if w.gateway, err = newGateway(w.holder, w.live.Refused, w.meters, log); err != nil {
+		t.Fatal(err)
+	}
+	w.backend = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		fmt.Fprintf(rw, "%s %s host=%s body=%q\n", r.Method, r.RequestURI, r.Host, body)
+		for _, name := range []string{"X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Via", "X-Gateway-Key", "X-Real-Ip", "X_under"} {
+			if v := r.Header.Values(name); len(v) > 0 {
+				fmt.Fprintf(rw, "%s: %s\n", name, strings.Join(v, "|"))
+			}
+		}
+	}))
+	t.Cleanup(w.backend.Close)
+	return w
+}
+
+// serve publishes services, each with the backend's URL filled in.
+func (w *world) serve(t *testing.T, services map[string]*gatewayv1.Service) {
+	t.Helper()
+	state := snapshot.State{Revision: 1, Services: map[string][]byte{}}
+	state.Settings = encode(t, &gatewayv1.Settings{Port: ":0", Listener: &gatewayv1.Listener{MaxRequests: 3, MaxAgeMs: 3_600_000, MaxConnections: 10}})
+	for name, s := range services {
+		s.Urls, s.CbFailureThreshold, s.CbResetTimeoutMs = []string{w.backend.URL}, 5, 1000
+		state.Services[name] = encode(t, s)
+	}
+	next, rejection := snapshot.Build(state, w.live)
+	if rejection != nil {
+		t.Fatal(rejection)
+	}
+	w.holder.Publish(next, w.live)
+}
+
+func encode(t *testing.T, m proto.Message) []byte {
+	t.Helper()
+	b, err := proto.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func (w *world) start(t *testing.T) *httptest.Server {
+	t.Helper()
+	s := httptest.NewUnstartedServer(w.gateway)
+	s.Config.DisableGeneralOptionsHandler = true
+	s.Config.ConnContext = withConnAge
+	s.Start()
+	t.Cleanup(s.Close)
+	return s
+}
+
+// exchangeRaw sends bytes on a connection of their own and returns the status and the body of the first answer.
+func exchangeRaw(t *testing.T, s *httptest.Server, raw string) (*http.Response, string) {
+	t.Helper()
+	conn, err := net.Dial("tcp", s.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, raw); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp, string(body)
+}
+
+func TestGatewayAnswers(t *testing.T) {
+	w := newWorld(t)
+	w.serve(t, map[string]*gatewayv1.Service{
+		"users": {RoutePattern: "/users", RefuseEncodedSlash: true},
+		"posts": {RoutePattern: "POST /posts"},
+	})
+	s := w.start(t)
+	tests := []struct {
+		name, request, body string
+		status              int
+		header              http.Header // of the answer, those that are named
+	}{
+		{name: "routed", request: "GET /users/1?q=%zz HTTP/1.1\r\nHost: h\r\n\r\n", status: 200, body: "GET /users/1?q=%zz host=h body=\"\"\n"},
+		{name: "canonical path", request: "GET //users/./%41/../b HTTP/1.1\r\nHost: h\r\n\r\n", status: 200, body: "GET /users/b host=h body=\"\"\n"},
+		{name: "no route", request: "GET /usersX HTTP/1.1\r\nHost: h\r\n\r\n", status: 404, body: "Not Found\n"},
+		{name: "method", request: "GET /posts HTTP/1.1\r\nHost: h\r\n\r\n", status: 405, body: "Method Not Allowed\n", header: http.Header{"Allow": {"POST"}}},
+		{name: "trace", request: "TRACE /users HTTP/1.1\r\nHost: h\r\n\r\n", status: 405, body: "Method Not Allowed\n", header: http.Header{"Allow": {allowed}}},
+		{name: "connect", request: "CONNECT h:80 HTTP/1.1\r\nHost: h:80\r\n\r\n", status: 405, body: "Method Not Allowed\n"},
+		{name: "options *", request: "OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n", status: 204},
+		{name: "encoded slash refused by the service", request: "GET /users/a%2fb HTTP/1.1\r\nHost: h\r\n\r\n", status: 400, body: "Bad Path Escape\n"},
+		{name: "backslash", request: "GET /users/a%5cb HTTP/1.1\r\nHost: h\r\n\r\n", status: 400, body: "Bad Path Escape\n", header: http.Header{"Connection": {"close"}}},
+		{name: "bad host", request: "GET /users HTTP/1.1\r\nHost: a b\r\n\r\n", status: 400},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			resp, body := exchangeRaw(t, s, strings.Replace(tt.request, "\r\n\r\n", "\r\nConnection: close\r\n\r\n", 1))
+			if first, _, _ := strings.Cut(body, "\n"); resp.StatusCode != tt.status || tt.body != "" && first+"\n" != tt.body {
+				t.Errorf("%q = %d %q, want %d %q", tt.request, resp.StatusCode, body, tt.status, tt.body)
+			}
+			for name := range tt.header {
+				if diff := cmp.Diff(tt.header.Values(name), resp.Header.Values(name)); diff != "" && name != "Connection" || name == "Connection" && !resp.Close {
+					t.Errorf("%s (-want +got):\n%s", name, diff)
+				}
+			}
+		})
+	}
+}
+
+func TestForgedHeadersReachNobody(t *testing.T) {
+	w := newWorld(t)
+	w.serve(t, map[string]*gatewayv1.Service{"users": {RoutePattern: "/users"}})
+	_, body := exchangeRaw(t, w.start(t), "GET /users HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 1.2.3.4\r\nX-Real-IP: 1.2.3.4\r\n"+
+		"X-Gateway-Key: root\r\nX_Under: 1\r\nConnection: close, X-Forwarded-Proto\r\n\r\n")
+	want := "GET /users host=h body=\"\"\nX-Forwarded-For: 127.0.0.1\nX-Forwarded-Proto: http\nX-Forwarded-Host: h\nVia: 1.1 apigateway\n"
+	if diff := cmp.Diff(want, body); diff != "" {
+		t.Errorf("the backend saw (-want +got):\n%s", diff)
+	}
+}
+
+func TestUnconfiguredGatewayRefuses(t *testing.T) {
+	w := newWorld(t)
+	resp, body := exchangeRaw(t, w.start(t), "GET / HTTP/1.1\r\nHost: h\r\nAccept: application/json\r\nConnection: close\r\n\r\n")
+	if resp.StatusCode != 503 || !strings.Contains(body, `"code":"not_configured"`) {
+		t.Errorf("answer = %d %s, want 503 not_configured", resp.StatusCode, body)
+	}
+	if got := counted(t, w.meters, "not_configured"); got != 1 {
+		t.Errorf("gateway_refused_total = %v, want 1", got)
+	}
+}
+
+// counted returns gateway_refused_total of no service for a code.
+func counted(t *testing.T, meters prometheus.Gatherer, code string) float64 {
+	t.Helper()
+	families, err := meters.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == "gateway_refused_total" && m.GetLabel()[0].GetValue() == code && m.GetLabel()[1].GetValue() == "" {
+				return m.GetCounter().GetValue()
+			}
+		}
+	}
+	return 0
+}
+
+func TestPanicEndsItsRequestOnly(t *testing.T) {
+	late := Plain("late", func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/users/late" {
+				w.WriteHeader(http.StatusOK)
+				_ = http.NewResponseController(w).Flush()
+			}
+			panic("boom")
+		})
+	})
+	w := newWorld(t, late)
+	w.serve(t, map[string]*gatewayv1.Service{"users": {RoutePattern: "/users", Middleware: []string{"late"}}})
+	s := w.start(t)
+	resp, err := s.Client().Get(s.URL + "/users")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusInternalServerError {
+		t.Errorf("status = %d, want 500", resp.StatusCode)
+	}
+	resp, err = s.Client().Get(s.URL + "/users/late")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if _, err := io.ReadAll(resp.Body); err == nil {
+		t.Error("an answer that broke off ended cleanly")
+	}
+	if got := testutil.ToFloat64(w.gateway.panics); got != 2 {
+		t.Errorf("panics = %v, want 2", got)
+	}
+}
+
+func TestConnectionEndsAfterItsRequests(t *testing.T) {
+	w := newWorld(t)
+	w.serve(t, map[string]*gatewayv1.Service{"users": {RoutePattern: "/users"}})
+	s := w.start(t)
+	for i := 1; i <= 3; i++ {
+		resp, err := s.Client().Get(s.URL + "/users")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		if want := i == 3; resp.Close != want {
+			t.Errorf("answer %d: close = %v, want %v", i, resp.Close, want)
+		}
+	}
+	w.gateway.draining.Store(true)
+	resp, err := s.Client().Get(s.URL + "/users")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if !resp.Close {
+		t.Error("an answer while draining leaves the connection open")
+	}
+}
