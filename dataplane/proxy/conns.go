@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	gatewayv1 "apigateway/proto/gateway/v1"
 )
 
 // conns counts the connections of the public listener and bounds them.
@@ -77,7 +79,7 @@ func withConnAge(ctx context.Context, _ net.Conn) context.Context {
 }
 
 // spent reports whether the request of ctx has to be the last of its connection.
-func spent(ctx context.Context, maxRequests int64, maxAge time.Duration) bool {
+func spent(ctx context.Context, l *gatewayv1.Listener) bool {
 	age, ok := ctx.Value(connAgeKey{}).(*connAge)
-	return ok && (age.requests.Add(1) >= maxRequests || time.Since(age.since) >= maxAge)
+	return ok && (age.requests.Add(1) >= l.GetMaxRequests() || time.Since(age.since) >= time.Duration(l.GetMaxAgeMs())*time.Millisecond)
 }

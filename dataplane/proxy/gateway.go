@@ -49,7 +49,7 @@ func newGateway(holder *snapshot.Holder, refused *refusal.Counters, meters prome
 func (g *gateway) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	x := exchange.New(r.Context())
 	x.Start, x.Scheme = time.Now(), "http"
-	w := &writer{ResponseWriter: rw, x: x}
+	w := &writer{ResponseWriter: rw, x: x, last: g.draining.Load}
 	r = r.WithContext(x)
 	counters := g.unrouted
 	defer func() { g.finish(w, r, counters, recover()) }()
@@ -59,7 +59,9 @@ func (g *gateway) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		refusal.Write(w, r, refusal.NotConfigured)
 		return
 	}
-	g.closeSpent(w, r, snap)
+	if spent(r.Context(), snap.Settings.GetListener()) {
+		w.last = func() bool { return true }
+	}
 	if !g.accept(w, r, snap) {
 		return
 	}
@@ -77,14 +79,6 @@ func (g *gateway) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 	match.SetPathValues(r)
 	service.Handler.ServeHTTP(w, r)
-}
-
-// closeSpent ends a connection with this answer when it is old, or the data plane is about to end.
-func (g *gateway) closeSpent(w *writer, r *http.Request, snap *snapshot.Snapshot) {
-	l := snap.Settings.GetListener()
-	if spent(r.Context(), l.GetMaxRequests(), time.Duration(l.GetMaxAgeMs())*time.Millisecond) || g.draining.Load() {
-		w.Header().Set("Connection", "close")
-	}
 }
 
 // accept judges the request and makes it what the chain may rely on: canonical path, believed headers only, the client's address.
