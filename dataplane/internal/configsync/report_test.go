@@ -32,8 +32,12 @@ func TestBreakerReports(t *testing.T) {
 		if r := p.breakers(); !r.GetReset_() || len(r.GetStates()) != 0 {
 			t.Errorf("first report = %v, want reset", r)
 		}
+		began := time.Now()
 		p.bring(s)
-		r := p.breakers() // with a heartbeat: the service is new
+		r := p.breakers() // with Applied, not with the next heartbeat: the service is new
+		if waited := time.Since(began); waited >= time.Second {
+			t.Errorf("a new service's breaker came after %v, want at once", waited)
+		}
 		if len(r.GetStates()) != 1 || r.GetStates()[0].GetState() != gatewayv1.CircuitState_CIRCUIT_STATE_CLOSED || r.GetReset_() {
 			t.Errorf("report = %v, want users closed", r)
 		}

@@ -25,7 +25,7 @@ func (s *session) send(ctx context.Context) error {
 		case why := <-s.client.replica.anew:
 			return s.leave(why)
 		case m := <-s.out:
-			err = s.stream.Send(m)
+			err = s.answer(m, changes != nil)
 		case <-welcome:
 			welcome, changes = nil, s.client.breakers.wake
 			err = s.open()
@@ -40,6 +40,17 @@ func (s *session) send(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// answer sends what the receiver has to say. A configuration that is being served brings breakers along.
+func (s *session) answer(m *gatewayv1.SyncRequest, breakers bool) error {
+	if err := s.stream.Send(m); err != nil {
+		return err
+	}
+	if !breakers || m.GetApplied().GetPart() != gatewayv1.Part_PART_CONFIG {
+		return nil
+	}
+	return s.sendAll(s.client.breakers.moved())
 }
 
 // open tells what a control plane wants to know first.
