@@ -7,6 +7,7 @@ import (
 	"maps"
 	"runtime/debug"
 	"slices"
+	"unicode/utf8"
 
 	"google.golang.org/protobuf/proto"
 
@@ -105,8 +106,8 @@ func (b *builder) buildService(name string, raw []byte) (*Service, error) {
 	if unknown := UnknownFields(cfg); unknown != "" {
 		return nil, fmt.Errorf("unknown fields %s: this data plane is too old for them", unknown)
 	}
-	if name == "" || len(name) > maxName {
-		return nil, fmt.Errorf("name of %d bytes (want 1 to %d)", len(name), maxName)
+	if name == "" || len(name) > maxName || !utf8.ValidString(name) {
+		return nil, fmt.Errorf("name of %d bytes (want 1 to %d of UTF-8)", len(name), maxName)
 	}
 	if err := checkNumbers(serviceNumbers(cfg)); err != nil {
 		return nil, err
