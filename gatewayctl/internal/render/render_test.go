@@ -224,6 +224,19 @@ func TestShort(t *testing.T) {
 	}
 }
 
+func TestUntil(t *testing.T) {
+	tests := map[time.Duration]string{
+		-time.Hour: "over", 0: "over", time.Millisecond: "in 1s", 2500 * time.Millisecond: "in 3s", 59*time.Second + 900*time.Millisecond: "in 1m",
+		14*time.Minute + 29*time.Second: "in 14m", 24*time.Hour - time.Second: "in 24h", 30*24*time.Hour - time.Second: "in 30d",
+		29*24*time.Hour + 11*time.Hour: "in 29d",
+	}
+	for d, want := range tests {
+		if got := (Style{Now: now}).until(ms(-d), "over"); got != want {
+			t.Errorf("until(%v) = %q, want %q", d, got, want)
+		}
+	}
+}
+
 func TestTook(t *testing.T) {
 	tests := map[float64]string{0: "0 ms", 0.04: "0 ms", 0.06: "0.1 ms", 8: "8 ms", 3.14: "3.1 ms", 9.96: "10 ms", 12.7: "13 ms", 9000: "9000 ms"}
 	for ms, want := range tests {

@@ -54,8 +54,18 @@ func (s Style) until(ms int64, past string) string {
 	if d <= 0 {
 		return past
 	}
-	// Rounded up, so that what is 30 days from the moment before still is "in 30d".
-	return "in " + short(d+time.Second-time.Nanosecond)
+	// To the nearest unit: 30 days less a moment still are 30.
+	switch {
+	case d < time.Minute:
+		d = max(d.Round(time.Second), time.Second)
+	case d < time.Hour:
+		d = d.Round(time.Minute)
+	case d < 48*time.Hour:
+		d = d.Round(time.Hour)
+	default:
+		d = d.Round(24 * time.Hour)
+	}
+	return "in " + short(d)
 }
 
 // short is a duration in its largest unit that still says something: 12s, 4m, 36h, 30d. Less than nothing is 0s: clocks
