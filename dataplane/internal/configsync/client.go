@@ -22,6 +22,7 @@ package configsync
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
@@ -74,8 +75,11 @@ type Client struct {
 }
 
 // New makes a client and takes the cache in: the keys are in the table and the configuration is built when it returns, but
-// nothing is served before Run. The error is a metric that is registered already.
+// nothing is served before Run. It is an error to name no control plane, or to register the metrics twice.
 func New(o Options) (*Client, error) {
+	if len(o.Addresses) == 0 {
+		return nil, errors.New("configsync: no control plane (want at least one address)")
+	}
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}

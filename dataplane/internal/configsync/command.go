@@ -10,8 +10,7 @@ import (
 const pageSize = gatewayv1.MaxMessage / 4
 
 // obey does what the control plane asks for, also for one that is not followed.
-func (c *Client) obey(cmd *gatewayv1.Command) replies {
-	var out replies
+func (c *Client) obey(cmd *gatewayv1.Command, reply func(*gatewayv1.SyncRequest)) {
 	err := fmt.Errorf("command not known: this data plane is too old for it")
 	switch {
 	case cmd.GetResetBreaker() != nil:
@@ -23,17 +22,17 @@ func (c *Client) obey(cmd *gatewayv1.Command) replies {
 		err = c.replica.checkDrift()
 	case cmd.GetListKeys() != nil:
 		err = nil
-		out = c.replica.listKeys(cmd.GetId())
+		c.replica.listKeys(cmd.GetId(), reply)
 	}
 	result := &gatewayv1.CommandResult{Id: cmd.GetId()}
 	if err != nil {
 		result.Error = err.Error()
 	}
-	return append(out, message(result))
+	reply(message(result))
 }
 
-// listKeys returns every key as it is served, in pages.
-func (r *replica) listKeys(command uint64) (out replies) {
+// listKeys sends every key as it is served, in pages.
+func (r *replica) listKeys(command uint64, reply func(*gatewayv1.SyncRequest)) {
 	r.mu.Lock()
 	list := r.keys.all()
 	r.mu.Unlock()
@@ -41,14 +40,13 @@ func (r *replica) listKeys(command uint64) (out replies) {
 	for _, e := range list {
 		n := len(e.ID) + len(e.Value) + 16
 		if size > 0 && size+n > pageSize {
-			out = append(out, message(page))
+			reply(message(page))
 			page, size = &gatewayv1.KeyPage{CommandId: command}, 0
 		}
 		page.Entries = append(page.Entries, &gatewayv1.Entry{Kind: e.Kind, Id: e.ID, Value: e.Value})
 		size += n
 	}
 	if size > 0 {
-		out = append(out, message(page))
+		reply(message(page))
 	}
-	return out
 }

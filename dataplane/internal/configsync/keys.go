@@ -219,16 +219,15 @@ func (r *replica) appliedKeysLocked(changed []cache.Ref, began time.Time) replie
 
 // name lists unusable entries, in order of their names.
 func (k *keysPart) name(changed []cache.Ref) (list []*gatewayv1.UnusableEntry) {
-	labels := slices.Sorted(maps.Keys(k.unusable))
-	if changed != nil {
-		labels = labels[:0]
-		for _, ref := range changed {
-			labels = append(labels, label(ref))
-		}
-		slices.Sort(labels)
-		labels = slices.Compact(labels)
+	var labels []string
+	for _, ref := range changed {
+		labels = append(labels, label(ref))
 	}
-	for _, l := range labels {
+	if changed == nil {
+		labels = slices.Collect(maps.Keys(k.unusable))
+	}
+	slices.Sort(labels)
+	for _, l := range slices.Compact(labels) {
 		if why, bad := k.unusable[l]; bad && len(list) < maxNamed {
 			list = append(list, &gatewayv1.UnusableEntry{Id: l, Reason: why})
 		}

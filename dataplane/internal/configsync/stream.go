@@ -18,6 +18,7 @@ type session struct {
 	client  *Client
 	stream  gatewayv1.SyncService_SyncClient
 	ctx     context.Context // of the stream
+	quiet   *time.Timer     // cuts the stream when it fires
 	out     chan *gatewayv1.SyncRequest
 	welcome chan struct{} // closed at the first Welcome
 
@@ -45,6 +46,7 @@ func (c *Client) stream(ctx context.Context, service gatewayv1.SyncServiceClient
 		client:  c,
 		stream:  stream,
 		ctx:     sctx,
+		quiet:   quiet,
 		out:     make(chan *gatewayv1.SyncRequest, 16),
 		welcome: make(chan struct{}),
 	}
@@ -53,10 +55,10 @@ func (c *Client) stream(ctx context.Context, service gatewayv1.SyncServiceClient
 	defer sender.Wait()
 	defer cancel(nil) // before the wait: the sender ends with the stream
 	sender.Go(func() {
-		defer time.AfterFunc(goodbye, func() { cancel(nil) }) // the control plane's answer to CloseSend
-		_ = s.send(ctx)                                       // likewise
+		_ = s.send(ctx)                                 // likewise
+		time.AfterFunc(goodbye, func() { cancel(nil) }) // so long has the control plane to end its side
 	})
-	return s.cause(s.receive(quiet))
+	return s.cause(s.receive())
 }
 
 // cause returns the reason behind a stream's error.
@@ -73,13 +75,13 @@ func (s *session) cause(err error) error {
 }
 
 // receive answers messages until the stream ends or one is against the protocol.
-func (s *session) receive(quiet *time.Timer) error {
+func (s *session) receive() error {
 	for {
 		m, err := s.stream.Recv()
 		if err != nil {
 			return err
 		}
-		quiet.Stop() // what a message takes is not the control plane's silence
+		s.quiet.Stop() // what a message takes is not the control plane's silence
 		out, err := s.take(m)
 		if err != nil {
 			return err
@@ -87,7 +89,7 @@ func (s *session) receive(quiet *time.Timer) error {
 		for _, reply := range out {
 			s.reply(reply)
 		}
-		quiet.Reset(silence)
+		s.quiet.Reset(silence)
 	}
 }
 
@@ -105,7 +107,7 @@ func (s *session) take(m *gatewayv1.SyncResponse) (replies, error) {
 		s.note(m.GetHeartbeat().GetTimeUs())
 		return r.retryCache(), nil
 	case m.GetCommand() != nil:
-		return s.client.obey(m.GetCommand()), nil
+		s.client.obey(m.GetCommand(), s.reply)
 	}
 	return nil, nil // of a kind that this data plane does not know
 }
@@ -129,8 +131,9 @@ func (s *session) note(timeUs int64) {
 	s.heard, s.heardAt = timeUs, time.Now()
 }
 
-// reply hands a message to the sender. It blocks while the control plane does not read; the stream's end frees it.
+// reply hands a message to the sender. It blocks while the control plane does not read, as long as it may be silent.
 func (s *session) reply(m *gatewayv1.SyncRequest) {
+	s.quiet.Reset(silence)
 	select {
 	case s.out <- m:
 	case <-s.ctx.Done():
