@@ -103,7 +103,7 @@ func someBreakers() []*gatewayv1.DataPlaneBreaker {
 	due.State.NextProbeAtMs, due.State.LastError = ms(time.Second), hostile
 	probing := breaker("users", "edge-4", halfOpen)
 	probing.State.ConsecutiveFailures = 6
-	shaky := breaker("zürich", "edge-1", closed)
+	shaky := breaker("zürich-süd", "edge-1", closed)
 	shaky.State.ConsecutiveFailures, shaky.State.LastError = 1, "status 502"
 	shaky.State.Urls = []*gatewayv1.UrlState{
 		{Url: "http://localhost:8081", State: closed},
