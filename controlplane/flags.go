@@ -29,7 +29,7 @@ const usage = `controlplane reads the gateway's configuration, keeps API keys, a
 Usage:
   controlplane [flags] [CONFIG]
 
-Each flag can be set by an environment variable too: --grpc by CONTROLPLANE_GRPC, and so on.
+Each setting can come from an environment variable too: --grpc from CONTROLPLANE_GRPC, and so on. Flags win.
 
 Flags:
 `
@@ -52,42 +52,47 @@ func parseFlags(args []string, stdout io.Writer) (*flags, error) {
 	if err := set.Parse(args); err != nil {
 		return nil, err
 	}
+	if err := fromArgument(set); err != nil {
+		return nil, err
+	}
 	if err := fromEnvironment(set, "CONTROLPLANE_"); err != nil {
 		return nil, err
 	}
-	return f, f.settle(set)
+	if !slices.Contains([]string{"text", "json"}, f.logFormat) {
+		return nil, fmt.Errorf("--log-format: got %q (want text or json)", f.logFormat)
+	}
+	return f, nil
 }
 
-// settle takes the positional argument in and checks what pflag could not.
-func (f *flags) settle(set *pflag.FlagSet) error {
+// fromArgument takes the positional argument as --config.
+func fromArgument(set *pflag.FlagSet) error {
 	switch {
 	case set.NArg() > 1:
 		return fmt.Errorf("got %d arguments %q (want at most one, the configuration file)", set.NArg(), set.Args())
 	case set.NArg() == 1 && set.Changed("config"):
 		return errors.New("got both --config and an argument (want one configuration file)")
 	case set.NArg() == 1:
-		f.options.Config = set.Arg(0)
-	}
-	if !slices.Contains([]string{"text", "json"}, f.logFormat) {
-		return fmt.Errorf("--log-format: got %q (want text or json)", f.logFormat)
+		return set.Set("config", set.Arg(0))
 	}
 	return nil
 }
 
+// actions are flags that say what to do rather than how: they are no settings, and the environment does not set them.
+var actions = []string{"check", "version"}
+
 // fromEnvironment sets the flags that the command line did not from prefix and their name in capitals.
-func fromEnvironment(set *pflag.FlagSet, prefix string) error {
-	var errs []error
+func fromEnvironment(set *pflag.FlagSet, prefix string) (err error) {
 	set.VisitAll(func(f *pflag.Flag) {
 		name := prefix + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 		value, ok := os.LookupEnv(name)
-		if !ok || f.Changed {
+		if !ok || f.Changed || err != nil || slices.Contains(actions, f.Name) {
 			return
 		}
-		if err := set.Set(f.Name, value); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+		if e := set.Set(f.Name, value); e != nil {
+			err = fmt.Errorf("%s: %w", name, e)
 		}
 	})
-	return errors.Join(errs...)
+	return err
 }
 
 func (f *flags) logger(w io.Writer) *slog.Logger {

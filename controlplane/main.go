@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"apigateway/controlplane/control"
+	"apigateway/controlplane/internal/config"
 )
 
 func main() { os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr)) }
@@ -38,11 +39,22 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	f.options.Log = f.logger(stderr)
 	f.options.Reload = reloads(ctx)
-	if err := control.Run(ctx, f.options); err != nil {
+	return report(control.Run(ctx, f.options), stderr)
+}
+
+// report says why a control plane ended and returns the exit code. Mistakes of the configuration stand as --check has them.
+func report(err error, stderr io.Writer) int {
+	var mistakes config.Mistakes
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &mistakes):
+		fmt.Fprintln(stderr, mistakes)
+		fmt.Fprintf(stderr, "controlplane: %s in the configuration\n", count(len(mistakes)))
+	default:
 		fmt.Fprintln(stderr, "controlplane:", err)
-		return 1
 	}
-	return 0
+	return 1
 }
 
 // check reports every mistake of a file.

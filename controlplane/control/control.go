@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
@@ -47,14 +48,9 @@ type Addresses struct{ GRPC, HTTP string }
 
 // Run serves until ctx ends, and then returns nil. A bad configuration file at the start is config.Mistakes within the error.
 func Run(ctx context.Context, opts Options) error {
-	if opts.Log == nil {
-		opts.Log = slog.New(slog.DiscardHandler)
+	if err := opts.settle(); err != nil {
+		return err
 	}
-	path, err := filepath.Abs(opts.Config)
-	if err != nil {
-		return fmt.Errorf("config: %w", err)
-	}
-	opts.Config = path
 	listeners, err := listen(opts)
 	if err != nil {
 		return err
@@ -62,10 +58,27 @@ func Run(ctx context.Context, opts Options) error {
 	defer listeners.close()
 	st, err := store.Open(opts.Store, stores)
 	if err != nil {
-		return err
+		return fmt.Errorf("--store: %w", err)
 	}
 	err = serve(ctx, opts, st, listeners)
 	return errors.Join(err, st.Close())
+}
+
+// settle fills in what is not given and makes paths full, as they are logged and shown.
+func (o *Options) settle() (err error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Config, err = filepath.Abs(o.Config); err != nil {
+		return fmt.Errorf("--config: %w", err)
+	}
+	if path, ok := strings.CutPrefix(o.Store, "bolt:"); ok && path != "" {
+		if path, err = filepath.Abs(strings.TrimPrefix(path, "//")); err != nil {
+			return fmt.Errorf("--store: %w", err)
+		}
+		o.Store = "bolt:" + path
+	}
+	return nil
 }
 
 // plane is a control plane whose parts are made and know each other.
@@ -83,36 +96,46 @@ func serve(ctx context.Context, opts Options, st store.Store, listeners *listene
 		return err
 	}
 	defer publisher.Close()
-	p := &plane{publisher: publisher, file: reload.New(opts.Config, publisher, opts.Log)}
-	p.watch, err = filewatch.New(opts.Config, filewatch.Options{MaxSize: config.MaxBytes, OnError: func(err error) {
-		opts.Log.Error("configuration file cannot be read, the configuration stays in force", "err", err)
-	}})
+	p, err := assemble(ctx, opts, st, publisher)
 	if err != nil {
-		return err
-	}
-	if err := p.file.Load(ctx, p.watch.Content()); err != nil {
-		return err
-	}
-	p.keys = keystore.New(publisher, st, keystore.Options{FileKeys: p.file, Log: opts.Log})
-	if p.fleet, err = fleet.New(ctx, st, opts.Log, nil); err != nil {
 		return err
 	}
 	return p.run(ctx, opts, listeners)
 }
 
-// run starts every goroutine and ends them in order: streams first, so that nothing arrives any more, then what they fed.
+// assemble makes the parts and puts the configuration in force.
+func assemble(ctx context.Context, opts Options, st store.Store, publisher *publish.Publisher) (p *plane, err error) {
+	p = &plane{publisher: publisher, file: reload.New(opts.Config, publisher, opts.Log)}
+	p.watch, err = filewatch.New(opts.Config, filewatch.Options{MaxSize: config.MaxBytes, OnError: func(err error) {
+		opts.Log.Error("configuration file cannot be read, the configuration stays in force", "err", err)
+	}})
+	if err != nil {
+		return nil, fmt.Errorf("--config: %w", err)
+	}
+	if err := p.file.Load(ctx, p.watch.Content()); err != nil {
+		return nil, err
+	}
+	p.keys = keystore.New(publisher, st, keystore.Options{FileKeys: p.file, Log: opts.Log})
+	p.fleet, err = fleet.New(ctx, st, opts.Log, nil)
+	return p, err
+}
+
+// run starts every goroutine and ends them in order: streams first, so that nothing arrives any more, then what keeps what they
+// brought.
 func (p *plane) run(ctx context.Context, opts Options, l *listeners) error {
 	grpcServer := grpcapi.New(grpcapi.Deps{
 		Publisher: p.publisher, Keys: p.keys, Fleet: p.fleet, Config: p.file, Log: opts.Log, AdoptAll: opts.Adopt,
 	}, grpc.ConnectionTimeout(connectionTimeout))
 	admin := newAdmin(p)
 	g, ctx := errgroup.WithContext(ctx)
+	keeping, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))
+	g.Go(func() error { return p.fleet.Run(keeping) })
+	g.Go(func() error { return p.keys.Run(keeping) })
 	g.Go(func() error { return grpcServer.Serve(l.grpc) })
 	g.Go(func() error { return ignoreClosed(admin.Serve(l.http)) })
-	g.Go(func() error { return p.fleet.Run(ctx) })
-	g.Go(func() error { return p.keys.Run(ctx) })
 	g.Go(func() error { return p.reloads(ctx, opts) })
 	g.Go(func() error {
+		defer stopKeeping()
 		<-ctx.Done()
 		grpcServer.Stop()
 		return admin.Close()

@@ -16,9 +16,9 @@ const connectionTimeout = 10 * time.Second
 type listeners struct{ grpc, http net.Listener }
 
 func listen(opts Options) (*listeners, error) {
-	if !opts.Insecure && !loopback(opts.GRPC) {
-		return nil, fmt.Errorf("--grpc: got %s, which is not loopback (want a loopback address, or --insecure for plaintext on a network you trust)", opts.GRPC)
-	}
+	if host, _, err := net.SplitHostPort(opts.GRPC); err == nil && !opts.Insecure && !loopback(host) {
+		return nil, fmt.Errorf("--grpc: not loopback, got %s (want a loopback address, or --insecure for plaintext on a network you trust)", opts.GRPC)
+	} // what is no address at all is for bind to refuse
 	grpc, err := bind("--grpc", opts.GRPC)
 	if err != nil {
 		return nil, err
@@ -33,19 +33,15 @@ func listen(opts Options) (*listeners, error) {
 func bind(flag, address string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("%s: %s is taken by another process (want a free address)", flag, address)
+		return nil, fmt.Errorf("%s: address in use by another process, got %s (want a free one)", flag, address)
 	} else if err != nil {
 		return nil, fmt.Errorf("%s: %w", flag, err)
 	}
 	return l, nil
 }
 
-// loopback reports whether an address can be reached from this machine only. A name counts if it is localhost.
-func loopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return false
-	}
+// loopback reports whether a host can be reached from this machine only. A name counts if it is localhost.
+func loopback(host string) bool {
 	if host == "localhost" {
 		return true
 	}

@@ -8,15 +8,24 @@ import (
 	"apigateway/controlplane/internal/config"
 )
 
-// retryStore is the pause before content that could not be stored is tried again.
-const retryStore = time.Second
+// Pauses before content that could not be stored is tried again; each is twice the one before.
+const (
+	firstRetry = time.Second
+	lastRetry  = 32 * time.Second
+)
 
 // reloads takes up each new content of the file until ctx ends.
 func (p *plane) reloads(ctx context.Context, opts Options) error {
 	contents := p.watch.Watch(ctx)
+	defer func() {
+		for range contents { // until its goroutine has ended
+		}
+	}()
 	retry := time.NewTimer(0)
 	<-retry.C
+	defer retry.Stop()
 	var latest []byte
+	pause := firstRetry
 	for {
 		select {
 		case <-ctx.Done():
@@ -28,12 +37,16 @@ func (p *plane) reloads(ctx context.Context, opts Options) error {
 			if !ok {
 				return nil
 			}
-			latest = data
+			latest, pause = data, firstRetry
 		case <-retry.C:
 		}
-		if !p.reload(ctx, opts, latest) {
-			retry.Reset(retryStore)
+		if p.reload(ctx, opts, latest) {
+			latest = nil
+			retry.Stop()
+			continue
 		}
+		retry.Reset(pause)
+		pause = min(2*pause, lastRetry)
 	}
 }
 

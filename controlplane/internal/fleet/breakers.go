@@ -3,27 +3,40 @@ package fleet
 import (
 	"maps"
 	"slices"
+	"time"
+
+	"google.golang.org/protobuf/proto"
 
 	gatewayv1 "apigateway/proto/gateway/v1"
 )
 
-// ReportBreakers takes breaker states in. The messages must not be changed afterwards.
-func (m *Member) ReportBreakers(r *gatewayv1.BreakerReport) {
-	m.mu.Lock()
-	if r.GetReset_() || m.breakers == nil {
-		m.breakers = make(map[string]*gatewayv1.BreakerState)
-	}
-	for _, s := range r.GetStates() {
-		if len(m.breakers) >= gatewayv1.MaxServices {
-			break
+// maxBreakerBytes bounds what one data plane's breakers take. 100,000 services with three URLs each are 40 MB.
+const maxBreakerBytes = 64 << 20
+
+// ReportBreakers takes breaker states in, as far as there is room for them. The messages must not be changed afterwards.
+func (m *Member) ReportBreakers(from Session, r *gatewayv1.BreakerReport) {
+	m.report(from, func(time.Time) {
+		if r.GetReset_() || m.breakers == nil {
+			m.breakers, m.breakerBytes = make(map[string]*gatewayv1.BreakerState), 0
 		}
-		m.breakers[s.GetService()] = s
+		for _, name := range r.GetRemoved() {
+			m.dropBreakerLocked(name)
+		}
+		for _, s := range r.GetStates() {
+			m.dropBreakerLocked(s.GetService())
+			if size := proto.Size(s); len(m.breakers) < gatewayv1.MaxServices && m.breakerBytes+size <= maxBreakerBytes {
+				m.breakers[s.GetService()] = s
+				m.breakerBytes += size
+			}
+		}
+	})
+}
+
+func (m *Member) dropBreakerLocked(service string) {
+	if old := m.breakers[service]; old != nil {
+		m.breakerBytes -= proto.Size(old)
+		delete(m.breakers, service)
 	}
-	for _, name := range r.GetRemoved() {
-		delete(m.breakers, name)
-	}
-	m.mu.Unlock()
-	m.fleet.changes.notify()
 }
 
 // Breakers returns the breakers of service, or of all services when it is empty, in order of service. A data plane that is not

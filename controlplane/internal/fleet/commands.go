@@ -22,8 +22,9 @@ type call struct {
 	done chan error // capacity 1
 }
 
-// Do sends a command and waits for its result. page, if not nil, receives the pages of a list in order; it runs on the stream's
-// receiver, so it must not block.
+// Do sends a command, which is its own from then on, and waits for the result. page, if not nil, receives the pages of a list in
+// order; it runs on the stream's receiver, so it must not block, and after a Do that failed it may run once more. Errors: that of
+// the data plane, ErrDisconnected, ErrBusy, ctx's.
 func (m *Member) Do(ctx context.Context, cmd *gatewayv1.Command, page func([]*gatewayv1.Entry)) error {
 	cmd.Id = m.fleet.nextID.Add(1)
 	c := &call{page: page, done: make(chan error, 1)}
@@ -59,11 +60,8 @@ func (m *Member) send(cmd *gatewayv1.Command, c *call) error {
 }
 
 // Result ends the command that it answers; an unknown id, such as one that was given up, is ignored.
-func (m *Member) Result(r *gatewayv1.CommandResult) {
-	m.mu.Lock()
-	c := m.pending[r.GetId()]
-	delete(m.pending, r.GetId())
-	m.mu.Unlock()
+func (m *Member) Result(from Session, r *gatewayv1.CommandResult) {
+	c := m.call(from, r.GetId(), true)
 	if c == nil {
 		return
 	}
@@ -75,13 +73,24 @@ func (m *Member) Result(r *gatewayv1.CommandResult) {
 }
 
 // Page hands a page to the command that asked for it.
-func (m *Member) Page(p *gatewayv1.KeyPage) {
-	m.mu.Lock()
-	c := m.pending[p.GetCommandId()]
-	m.mu.Unlock()
-	if c != nil && c.page != nil {
+func (m *Member) Page(from Session, p *gatewayv1.KeyPage) {
+	if c := m.call(from, p.GetCommandId(), false); c != nil && c.page != nil {
 		c.page(p.GetEntries())
 	}
+}
+
+// call returns the command that a session answers, or nil.
+func (m *Member) call(from Session, id uint64, last bool) *call {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.session != from {
+		return nil
+	}
+	c := m.pending[id]
+	if last {
+		delete(m.pending, id)
+	}
+	return c
 }
 
 func (m *Member) failPendingLocked() {

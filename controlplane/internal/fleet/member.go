@@ -1,8 +1,6 @@
 package fleet
 
 import (
-	"fmt"
-	"math"
 	"sync"
 	"time"
 
@@ -18,27 +16,30 @@ type Member struct {
 	id    string
 	fleet *Fleet
 
-	mu          sync.Mutex
-	session     Session // nil: not connected
-	instance    string
-	version     string
-	address     string
-	epoch       string
-	foreign     string
-	connectedAt time.Time
-	lastSeen    time.Time
-	offset      time.Duration
-	served      [2]servedPart // by index
-	received    uint64        // largest revision that it said it had in Hello, served or not
-	rejected    *gatewayv1.Rejected
-	breakers    map[string]*gatewayv1.BreakerState
-	pending     map[uint64]*call
+	mu           sync.Mutex
+	session      Session // nil: not connected
+	instance     string
+	version      string
+	address      string
+	epoch        string
+	foreign      string
+	connectedAt  time.Time
+	lastSeen     time.Time
+	noted        time.Time // lastSeen as it was last written; zero: never
+	offset       time.Duration
+	served       [2]servedPart // by index
+	received     uint64        // largest revision that it said it had in Hello, served or not
+	rejected     *gatewayv1.Rejected
+	breakers     map[string]*gatewayv1.BreakerState
+	breakerBytes int
+	pending      map[uint64]*call
 }
 
 // servedPart is what a data plane serves of one part.
 type servedPart struct {
 	revision uint64
 	digest   gatewayv1.Digest
+	proven   bool      // it is the content that this store had at revision; otherwise it only says so
 	history  []arrival // oldest first, the newest maxHistory of them
 }
 
@@ -64,15 +65,20 @@ func index(part gatewayv1.Part) int {
 func (m *Member) ID() string { return m.id }
 
 // Connected reports whether a stream is open.
-func (m *Member) Connected() bool { return m.current() != nil }
-
-func (m *Member) current() Session {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.session
+func (m *Member) Connected() bool {
+	_, gone := m.goneSince()
+	return !gone
 }
 
-// Foreign returns why the data plane does not follow this store, and the state that it holds; an empty reason means that it follows.
+// goneSince returns when a member that is not connected was last seen.
+func (m *Member) goneSince() (since time.Time, gone bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.lastSeen, m.session == nil
+}
+
+// Foreign returns why the data plane does not follow this store, and the state that it holds; an empty reason means that it
+// follows, or is not connected.
 func (m *Member) Foreign() (reason string, holds store.Ancestor) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -92,32 +98,35 @@ func (m *Member) join(a Arrival, now time.Time) (earlier Session, err error) {
 	earlier = m.session
 	m.failPendingLocked()
 	m.session, m.instance, m.version, m.address = a.Session, h.GetInstance(), h.GetVersion(), h.GetAddress()
-	m.epoch, m.foreign, m.rejected = h.GetEpoch(), a.Foreign, h.GetRejected()
+	m.epoch, m.foreign, m.rejected = h.GetEpoch(), a.Foreign, nil
 	m.connectedAt, m.lastSeen, m.offset = now, now, 0
-	m.breakers = nil
+	m.breakers, m.breakerBytes = nil, 0
 	m.served, m.received = [2]servedPart{}, 0
 	for _, p := range h.GetParts() {
 		m.received = max(m.received, p.GetRevision())
-		m.setServedLocked(p, now)
+		m.setServedLocked(p)
 	}
 	for _, p := range h.GetServing() { // wins over what was only received
-		m.setServedLocked(p, now)
+		m.setServedLocked(p)
+	}
+	if h.GetRejected() != nil && h.GetEpoch() == a.Epoch { // revisions of another epoch compare with nothing
+		m.rejected = h.GetRejected()
 	}
 	return earlier, nil
 }
 
-func (m *Member) setServedLocked(p *gatewayv1.PartState, now time.Time) {
+func (m *Member) setServedLocked(p *gatewayv1.PartState) {
 	d, err := gatewayv1.ParseDigest(p.GetDigest())
 	if err != nil {
 		return // checked when the Hello was
 	}
-	m.served[index(p.GetPart())] = servedPart{revision: p.GetRevision(), digest: d, history: []arrival{{revision: p.GetRevision(), at: now}}}
+	m.served[index(p.GetPart())] = servedPart{revision: p.GetRevision(), digest: d}
 }
 
-func (m *Member) leave(s Session, now time.Time) bool {
+func (m *Member) leave(from Session, now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.session != s {
+	if m.session != from {
 		return false
 	}
 	m.session, m.lastSeen = nil, now
@@ -125,96 +134,81 @@ func (m *Member) leave(s Session, now time.Time) bool {
 	return true
 }
 
-// Applied takes a report of service in. digest is the one of the report, parsed.
-func (m *Member) Applied(a *gatewayv1.Applied, digest gatewayv1.Digest) {
+// report lets fn take a report in, unless it comes from a session that is over.
+func (m *Member) report(from Session, fn func(now time.Time)) {
 	now := m.fleet.now()
 	m.mu.Lock()
-	p := &m.served[index(a.GetPart())]
-	p.revision, p.digest = a.GetRevision(), digest
-	p.history = append(p.history, arrival{revision: a.GetRevision(), at: now, notDurable: a.GetNotDurable(), unusable: a.GetUnusable()})
+	current := m.session == from
+	if current {
+		m.lastSeen = now
+		fn(now)
+	}
+	m.mu.Unlock()
+	if current {
+		m.fleet.changes.notify()
+	}
+}
+
+// Confirmed says that what the Hello said of a part is what this store had at that revision.
+func (m *Member) Confirmed(from Session, part gatewayv1.Part) {
+	m.report(from, func(time.Time) {
+		p := &m.served[index(part)]
+		p.proven, p.history = true, []arrival{{revision: p.revision, at: m.connectedAt}}
+	})
+}
+
+// Applied takes a report of service in. digest is the one of the report, parsed; it is right.
+func (m *Member) Applied(from Session, a *gatewayv1.Applied, digest gatewayv1.Digest) {
+	m.report(from, func(now time.Time) {
+		p := &m.served[index(a.GetPart())]
+		p.add(arrival{revision: a.GetRevision(), at: now, notDurable: a.GetNotDurable(), unusable: a.GetUnusable()})
+		p.revision, p.digest, p.proven = a.GetRevision(), digest, true
+		if m.rejected != nil && m.rejected.GetPart() == a.GetPart() && m.rejected.GetRevision() <= a.GetRevision() {
+			m.rejected = nil
+		}
+	})
+}
+
+// add appends a report. One that repeats a revision tells news of it, as that it is durable by now; it was served before.
+func (p *servedPart) add(a arrival) {
+	if !p.proven {
+		p.history = nil
+	}
+	if n := len(p.history); n > 0 && p.history[n-1].revision == a.revision {
+		a.at = p.history[n-1].at
+		p.history[n-1] = a
+		return
+	}
+	p.history = append(p.history, a)
 	if len(p.history) >= 2*maxHistory {
 		p.history = append(p.history[:0:0], p.history[len(p.history)-maxHistory:]...)
 	}
-	if m.rejected != nil && m.rejected.GetPart() == a.GetPart() && m.rejected.GetRevision() <= a.GetRevision() {
-		m.rejected = nil
-	}
-	m.lastSeen = now
-	m.mu.Unlock()
-	m.fleet.changes.notify()
 }
 
 // Rejected takes a refusal in.
-func (m *Member) Rejected(r *gatewayv1.Rejected) {
-	m.mu.Lock()
-	m.rejected, m.lastSeen = r, m.fleet.now()
-	m.mu.Unlock()
-	m.fleet.changes.notify()
+func (m *Member) Rejected(from Session, r *gatewayv1.Rejected) {
+	m.report(from, func(time.Time) { m.rejected = r })
+}
+
+// Drifted says that the data plane's content of a part is not what its revision says, which is counted. It proves nothing until
+// the next Applied.
+func (m *Member) Drifted(from Session, part gatewayv1.Part) {
+	m.fleet.CountDrift()
+	m.fleet.log.Warn("data plane drifted, it gets a full snapshot", "dataplane", m.id, "part", part.String())
+	m.report(from, func(time.Time) { m.served[index(part)].proven = false })
 }
 
 // Heartbeat notes that the data plane is alive. offset is its wall clock less ours, as well as it could be measured.
-func (m *Member) Heartbeat(address string, offset time.Duration) {
+func (m *Member) Heartbeat(from Session, address string, offset time.Duration) {
 	m.mu.Lock()
+	if m.session != from {
+		m.mu.Unlock()
+		return
+	}
 	was := m.offset
 	m.lastSeen, m.address, m.offset = m.fleet.now(), address, offset
 	m.mu.Unlock()
 	if offset.Abs() > clockTolerance && was.Abs() <= clockTolerance {
 		m.fleet.log.Warn("data plane's clock is off, keys expire there at another moment", "dataplane", m.id, "offset", offset)
 	}
-}
-
-// Describe returns the member as operators see it, beside the store's newest state.
-func (m *Member) Describe(head store.State) *gatewayv1.DataPlane {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	config, keys := &m.served[0], &m.served[1]
-	state, reason := m.standingLocked(head)
-	return &gatewayv1.DataPlane{
-		Id: m.id, Address: m.address, Version: m.version, State: state, Reason: reason,
-		Revision: max(config.revision, keys.revision), ConfigRevision: config.revision, KeysRevision: keys.revision,
-		Digest: config.digest.Add(keys.digest).Bytes(), DesiredRevision: head.Revision,
-		ConnectedAtMs: unixMilli(m.connectedAt), LastSeenAtMs: unixMilli(m.lastSeen),
-		ClockOffsetMs: math.Round(m.offset.Seconds()*1e6) / 1e3,
-	}
-}
-
-func (m *Member) standingLocked(head store.State) (gatewayv1.DataPlaneState, string) {
-	config, keys := m.served[0].revision, m.served[1].revision
-	switch {
-	case m.session == nil:
-		return gatewayv1.DataPlaneState_DATA_PLANE_STATE_DISCONNECTED, ""
-	case m.foreign != "":
-		return gatewayv1.DataPlaneState_DATA_PLANE_STATE_FOREIGN, m.foreign
-	case m.rejected != nil:
-		return gatewayv1.DataPlaneState_DATA_PLANE_STATE_REJECTED, rejection(m.rejected)
-	case config < head.Config.Revision:
-		return gatewayv1.DataPlaneState_DATA_PLANE_STATE_LAGGING, fmt.Sprintf("config at revision %d of %d", config, head.Config.Revision)
-	case keys < head.Keys.Revision:
-		return gatewayv1.DataPlaneState_DATA_PLANE_STATE_LAGGING, fmt.Sprintf("keys at revision %d of %d", keys, head.Keys.Revision)
-	}
-	return gatewayv1.DataPlaneState_DATA_PLANE_STATE_SERVING, ""
-}
-
-func rejection(r *gatewayv1.Rejected) string {
-	if r.GetEntry() == "" {
-		return fmt.Sprintf("revision %d: %s", r.GetRevision(), r.GetReason())
-	}
-	return fmt.Sprintf("revision %d: %s: %s", r.GetRevision(), r.GetEntry(), r.GetReason())
-}
-
-func unixMilli(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMilli()
-}
-
-// Away says when a member was last seen, or nil if that is longer ago than a member counts for.
-func (m *Member) Away() *gatewayv1.DisconnectedFrom {
-	now := m.fleet.now()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if now.Sub(m.lastSeen) >= seenWindow {
-		return nil
-	}
-	return &gatewayv1.DisconnectedFrom{Dataplane: m.id, LastSeenAtMs: unixMilli(m.lastSeen)}
 }

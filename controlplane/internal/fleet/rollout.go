@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"math"
 	"time"
 
 	gatewayv1 "apigateway/proto/gateway/v1"
@@ -15,7 +14,7 @@ type Change struct {
 	Part        gatewayv1.Part
 	Revision    uint64
 	Entry       string    // key that it changed; empty: none in particular
-	CommittedAt time.Time // zero: unknown, times are then counted from the first report
+	CommittedAt time.Time // zero: unknown, times are then 0
 	Revocation  bool      // a data plane that is not connected may still accept what was revoked
 }
 
@@ -42,15 +41,17 @@ func (f *Fleet) Standing(c Change) Standing {
 	}
 }
 
+// stand sorts m into out.
 func (m *Member) stand(c Change, out *gatewayv1.Rollout) {
-	if !m.Connected() {
-		if away := m.Away(); away != nil {
+	now := m.fleet.now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.session == nil {
+		if away := m.awayLocked(now); away != nil {
 			out.Disconnected = append(out.Disconnected, away)
 		}
 		return
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	if reason := m.refusalLocked(c); reason != "" {
 		out.Rejected = append(out.Rejected, &gatewayv1.RejectedBy{Dataplane: m.id, Reason: reason})
 		return
@@ -62,6 +63,21 @@ func (m *Member) stand(c Change, out *gatewayv1.Rollout) {
 		return
 	}
 	out.Applied = append(out.Applied, &gatewayv1.AppliedBy{Dataplane: m.id, AfterMs: after(c.CommittedAt, first.at), NotDurable: first.notDurable})
+}
+
+// Away says when a member was last seen, or nil if that is longer ago than a member counts for.
+func (m *Member) Away() *gatewayv1.DisconnectedFrom {
+	now := m.fleet.now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.awayLocked(now)
+}
+
+func (m *Member) awayLocked(now time.Time) *gatewayv1.DisconnectedFrom {
+	if now.Sub(m.lastSeen) >= seenWindow {
+		return nil
+	}
+	return &gatewayv1.DisconnectedFrom{Dataplane: m.id, LastSeenAtMs: unixMilli(m.lastSeen)}
 }
 
 // refusalLocked returns why the member will not serve c, or nothing.
@@ -85,7 +101,7 @@ func (m *Member) refusalLocked(c Change) string {
 
 // firstAt returns the earliest report that is still known of revision or a later one, or nil.
 func (p *servedPart) firstAt(revision uint64) *arrival {
-	if p.revision < revision {
+	if !p.proven || p.revision < revision {
 		return nil
 	}
 	for i := range p.history {
@@ -96,10 +112,10 @@ func (p *servedPart) firstAt(revision uint64) *arrival {
 	return nil
 }
 
-// after returns milliseconds with three decimals, never negative.
+// after returns the milliseconds between two moments, never negative; 0 if the first is unknown.
 func after(from, to time.Time) float64 {
-	if from.IsZero() || to.Before(from) {
+	if from.IsZero() {
 		return 0
 	}
-	return math.Round(to.Sub(from).Seconds()*1e6) / 1e3
+	return max(0, millis(to.Sub(from)))
 }

@@ -2,11 +2,15 @@ package grpcapi
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"apigateway/controlplane/internal/fleet"
@@ -15,11 +19,23 @@ import (
 	gatewayv1 "apigateway/proto/gateway/v1"
 )
 
-// adopter makes foreign data planes follow this store.
+const (
+	// adoptTimeout bounds an adoption, most of which is waiting for the keys of data planes.
+	adoptTimeout = time.Minute
+	// maxAdopted bounds the revision that a store can be made to continue from: JSON holds numbers up to it exactly.
+	maxAdopted = 1 << 53
+)
+
+// adopter makes foreign data planes follow this store, one adoption at a time.
 type adopter struct {
 	publisher *publish.Publisher
 	fleet     *fleet.Fleet
 	log       *slog.Logger
+	busy      chan struct{} // capacity 1
+}
+
+func newAdopter(d Deps) *adopter {
+	return &adopter{publisher: d.Publisher, fleet: d.Fleet, log: d.Log, busy: make(chan struct{}, 1)}
 }
 
 // adoption is what an adoption changes.
@@ -29,38 +45,104 @@ type adoption struct {
 	epoch string
 }
 
-// adopt compares the keys of members with the store's and, unless dryRun, begins an epoch that descends from theirs. Every stream is then cut, so that all data
-// planes learn of the epoch when they are back, a moment later.
-func (a *adopter) adopt(ctx context.Context, members []*fleet.Member, dryRun bool) (adoption, error) {
-	var out adoption
-	var ancestors []store.Ancestor
-	var newest uint64
-	for _, m := range members {
-		rows, err := a.compare(ctx, m)
-		if err != nil {
-			return adoption{}, fmt.Errorf("keys of data plane %q: %w", m.ID(), err)
-		}
-		_, holds := m.Foreign()
-		ancestors, newest = append(ancestors, holds), max(newest, holds.Revision)
-		out.rows, out.ids = append(out.rows, rows...), append(out.ids, m.ID())
+// candidate is a foreign data plane and what it holds.
+type candidate struct {
+	*fleet.Member
+	holds store.Ancestor
+}
+
+// adopt compares the keys of the picked members with the store's and, unless dryRun, begins an epoch that descends from theirs. That
+// ends every stream; all data planes learn of the epoch when they are back, a moment later.
+func (a *adopter) adopt(ctx context.Context, pick func(store.State) ([]candidate, error), dryRun bool) (adoption, error) {
+	ctx, cancel := context.WithTimeout(ctx, adoptTimeout)
+	defer cancel()
+	select {
+	case a.busy <- struct{}{}:
+		defer func() { <-a.busy }()
+	case <-ctx.Done():
+		return adoption{}, ctx.Err()
 	}
-	if dryRun || len(members) == 0 {
-		return out, nil
-	}
-	state, err := a.publisher.BeginEpoch(ctx, ancestors, newest)
+	picked, err := pick(a.publisher.State())
 	if err != nil {
 		return adoption{}, err
 	}
-	out.epoch = state.Epoch
-	a.log.Warn("new epoch, foreign data planes adopted", "dataplanes", out.ids, "epoch", state.Epoch, "revision", state.Revision)
-	a.fleet.CutAll("the store began a new epoch")
-	return out, nil
+	var out adoption
+	for _, c := range picked {
+		rows, err := a.compare(ctx, c)
+		if err != nil {
+			return adoption{}, fmt.Errorf("keys of data plane %q: %w", c.ID(), err)
+		}
+		out.rows, out.ids = append(out.rows, rows...), append(out.ids, c.ID())
+	}
+	if dryRun || len(picked) == 0 {
+		return out, nil
+	}
+	out.epoch, err = a.beginEpoch(ctx, picked)
+	return out, err
 }
 
-// compare lists the keys whose acceptance on m would change: a secret that is accepted there only, or here only.
-func (a *adopter) compare(ctx context.Context, m *fleet.Member) ([]*gatewayv1.KeyChange, error) {
+func (a *adopter) beginEpoch(ctx context.Context, picked []candidate) (string, error) {
+	var ancestors []store.Ancestor
+	var newest uint64
+	for _, c := range picked {
+		if c.holds.Revision > maxAdopted {
+			return "", invalid("data plane %q: got revision %d (want at most %d)", c.ID(), c.holds.Revision, uint64(maxAdopted))
+		}
+		ancestors, newest = append(ancestors, c.holds), max(newest, c.holds.Revision)
+	}
+	state, err := a.publisher.BeginEpoch(ctx, ancestors, newest)
+	if err != nil {
+		return "", err
+	}
+	a.log.Warn("new epoch, foreign data planes adopted", "dataplanes", len(picked), "epoch", state.Epoch, "revision", state.Revision)
+	return state.Epoch, nil
+}
+
+// adoptOne picks m, unless an adoption meanwhile covers it.
+func adoptOne(m *fleet.Member) func(store.State) ([]candidate, error) {
+	return func(head store.State) ([]candidate, error) { return appendForeign(nil, m, head), nil }
+}
+
+// adoptAll picks every connected foreign member.
+func (a *adopter) adoptAll(head store.State) (picked []candidate, _ error) {
+	for _, m := range a.fleet.Members() {
+		picked = appendForeign(picked, m, head)
+	}
+	return picked, nil
+}
+
+// adoptNamed picks the members of those ids; each must be connected and foreign.
+func (a *adopter) adoptNamed(ids []string) func(store.State) ([]candidate, error) {
+	return func(head store.State) ([]candidate, error) {
+		var picked []candidate
+		for _, id := range slices.Compact(slices.Sorted(slices.Values(ids))) {
+			m := a.fleet.Member(id)
+			if m == nil {
+				return nil, status.Errorf(codes.NotFound, "unknown data plane %q", id)
+			}
+			before := len(picked)
+			if picked = appendForeign(picked, m, head); len(picked) == before {
+				return nil, status.Errorf(codes.FailedPrecondition, "data plane %q is not a connected foreign one", id)
+			}
+		}
+		return picked, nil
+	}
+}
+
+// appendForeign appends m if it is connected, and foreign to a store at head: it may have been adopted since it said Hello.
+func appendForeign(picked []candidate, m *fleet.Member, head store.State) []candidate {
+	reason, holds := m.Foreign()
+	if reason == "" || slices.ContainsFunc(head.Lineage, func(a store.Ancestor) bool { return a.Epoch == holds.Epoch && holds.Revision <= a.Revision }) {
+		return picked
+	}
+	return append(picked, candidate{m, holds})
+}
+
+// compare lists the keys whose acceptance on c would change: a secret that is accepted there only, or here only.
+func (a *adopter) compare(ctx context.Context, c candidate) ([]*gatewayv1.KeyChange, error) {
 	served := make(map[string][]byte)
-	err := m.Do(ctx, &gatewayv1.Command{Action: &gatewayv1.Command_ListKeys{ListKeys: &gatewayv1.ListKeysCommand{}}}, func(page []*gatewayv1.Entry) {
+	list := &gatewayv1.Command{Action: &gatewayv1.Command_ListKeys{ListKeys: &gatewayv1.ListKeysCommand{}}}
+	err := c.Do(ctx, list, func(page []*gatewayv1.Entry) {
 		for _, e := range page {
 			if len(served) < gatewayv1.MaxKeys {
 				served[e.GetId()] = e.GetValue()
@@ -70,10 +152,13 @@ func (a *adopter) compare(ctx context.Context, m *fleet.Member) ([]*gatewayv1.Ke
 	if err != nil {
 		return nil, err
 	}
+	if _, holds := c.Foreign(); holds != c.holds {
+		return nil, fleet.ErrDisconnected // and back with another state
+	}
 	var rows []*gatewayv1.KeyChange
 	note := func(name string, there, here []byte) {
 		if revived, dropped := keyChange(there, here); revived || dropped {
-			rows = append(rows, &gatewayv1.KeyChange{Dataplane: m.ID(), Name: name, Revived: revived, Dropped: dropped})
+			rows = append(rows, &gatewayv1.KeyChange{Dataplane: c.ID(), Name: clean(name, maxText), Revived: revived, Dropped: dropped})
 		}
 	}
 	err = a.publisher.View(ctx, func(r store.Reader) error {
@@ -86,6 +171,7 @@ func (a *adopter) compare(ctx context.Context, m *fleet.Member) ([]*gatewayv1.Ke
 	for name, value := range served {
 		note(name, value, nil)
 	}
+	slices.SortFunc(rows, func(a, b *gatewayv1.KeyChange) int { return cmp.Compare(a.GetName(), b.GetName()) })
 	return rows, err
 }
 

@@ -3,12 +3,14 @@ package grpcapi
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"apigateway/controlplane/internal/fleet"
 	gatewayv1 "apigateway/proto/gateway/v1"
@@ -43,38 +45,40 @@ func (s *breakerServer) ListBreakers(req *gatewayv1.ListBreakersRequest, stream 
 	if err := s.sendBreakers(req, stream, sent, true); err != nil || !req.GetWatch() {
 		return err
 	}
-	for {
-		select {
-		case <-changed:
-		case <-stream.Context().Done():
-			return nil
-		}
+	for nextChange(stream.Context(), s.fleet, changed) {
 		if err := s.sendBreakers(req, stream, sent, false); err != nil {
 			return err
 		}
 	}
+	return nil
 }
 
 type breakerKey struct{ dataplane, service string }
 
-// sendBreakers sends, in pages, each breaker that is not in sent as it is now.
+// sendBreakers sends, in pages, each breaker that is not in sent as it is now, and forgets those that are gone.
 func (s *breakerServer) sendBreakers(req *gatewayv1.ListBreakersRequest, stream grpc.ServerStreamingServer[gatewayv1.ListBreakersResponse],
 	sent map[breakerKey]*gatewayv1.BreakerState, first bool,
 ) error {
 	page := pager[*gatewayv1.DataPlaneBreaker]{send: func(rows []*gatewayv1.DataPlaneBreaker) error {
 		return stream.Send(&gatewayv1.ListBreakersResponse{Breakers: rows})
 	}}
+	gone := maps.Clone(sent)
 	for _, m := range s.fleet.Members() {
 		for _, b := range m.Breakers(req.GetService()) {
 			key := breakerKey{m.ID(), b.GetService()}
-			if sent[key] == b {
+			before := sent[key]
+			delete(gone, key)
+			sent[key] = b
+			if before == b || before != nil && proto.Equal(before, b) {
 				continue
 			}
-			sent[key] = b
 			if err := page.add(&gatewayv1.DataPlaneBreaker{Dataplane: m.ID(), State: b}); err != nil {
 				return err
 			}
 		}
+	}
+	for key := range gone {
+		delete(sent, key)
 	}
 	if err := page.flush(); err != nil || !first {
 		return err
@@ -94,7 +98,7 @@ func (s *breakerServer) ResetBreaker(ctx context.Context, req *gatewayv1.ResetBr
 	if req.GetDataplane() != "" {
 		m := s.fleet.Member(req.GetDataplane())
 		if m == nil {
-			return nil, statusOf(fleet.ErrUnknown)
+			return nil, status.Errorf(codes.NotFound, "unknown data plane %q", req.GetDataplane())
 		}
 		members = []*fleet.Member{m}
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"time"
 
 	"google.golang.org/grpc"
 
@@ -23,8 +22,8 @@ type ConfigFile interface {
 	MaxBytes() int
 }
 
-// validateTimeout bounds the upload and the check of a file.
-const validateTimeout = time.Minute
+// maxFileName bounds the name of a file.
+const maxFileName = 4096
 
 type configServer struct {
 	gatewayv1.UnimplementedConfigServiceServer
@@ -50,14 +49,15 @@ func (s *configServer) ValidateConfig(stream grpc.ClientStreamingServer[gatewayv
 		if name == "" {
 			name = piece.GetFile()
 		}
-		if len(name) > 4096 || data.Len()+len(piece.GetData()) > s.file.MaxBytes() {
-			return invalid("%.256s: got more than %d bytes (want less)", name, s.file.MaxBytes())
+		if len(name) > maxFileName {
+			return invalid("validate: file: got %d bytes (want at most %d)", len(name), maxFileName)
+		}
+		if data.Len()+len(piece.GetData()) > s.file.MaxBytes() {
+			return invalid("validate: got more than %d bytes (want at most that)", s.file.MaxBytes())
 		}
 		data.Write(piece.GetData())
 	}
-	ctx, cancel := context.WithTimeout(stream.Context(), validateTimeout)
-	defer cancel()
-	resp, err := s.file.Validate(ctx, name, data.Bytes())
+	resp, err := s.file.Validate(stream.Context(), name, data.Bytes())
 	if err != nil {
 		return err
 	}

@@ -32,6 +32,8 @@ var statuses = []struct {
 	{publish.ErrInvalid, codes.InvalidArgument},
 	{publish.ErrLimit, codes.ResourceExhausted},
 	{publish.ErrUncertain, codes.DeadlineExceeded},
+	{publish.ErrClosed, codes.Unavailable},
+	{publish.ErrAhead, codes.FailedPrecondition},
 	{context.Canceled, codes.Canceled},
 	{context.DeadlineExceeded, codes.DeadlineExceeded},
 }

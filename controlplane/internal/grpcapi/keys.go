@@ -8,11 +8,16 @@ import (
 	"google.golang.org/grpc"
 
 	"apigateway/controlplane/internal/keystore"
+	"apigateway/proto/apikey"
 	gatewayv1 "apigateway/proto/gateway/v1"
 )
 
-// keysPerPage is how many keys are read from the store at a time.
-const keysPerPage = 1000
+const (
+	// keysPerPage is how many keys are read from the store at a time.
+	keysPerPage = 1000
+	// maxOverlap bounds how long the two secrets of a key go on together.
+	maxOverlap = 100 * 365 * 24 * time.Hour
+)
 
 type keyServer struct {
 	gatewayv1.UnimplementedKeyServiceServer
@@ -80,8 +85,12 @@ func (s *keyServer) RotateKey(ctx context.Context, req *gatewayv1.RotateKeyReque
 	if err != nil {
 		return nil, err
 	}
+	overlap := req.GetOverlapMs()
+	if overlap > maxOverlap.Milliseconds() {
+		return nil, invalid("overlap: got %d ms (want at most %d)", overlap, maxOverlap.Milliseconds())
+	}
 	change, err := s.keys.Rotate(ctx, keystore.RotateRequest{
-		Name: req.GetName(), Hash: hash, SecretID: req.GetSecretId(), Overlap: time.Duration(req.GetOverlapMs()) * time.Millisecond,
+		Name: req.GetName(), Hash: hash, SecretID: req.GetSecretId(), Overlap: time.Duration(overlap) * time.Millisecond,
 	})
 	if err != nil {
 		return nil, err
@@ -106,11 +115,14 @@ func keyInfo(k keystore.Key) *gatewayv1.KeyInfo {
 	return out
 }
 
-// usesOf converts the last uses that a data plane reports.
+// usesOf converts the last uses that a data plane reports. Names that no key can have are left out: they are kept until they are
+// found to be unknown.
 func usesOf(uses []*gatewayv1.KeyUse) []keystore.Use {
-	out := make([]keystore.Use, len(uses))
-	for i, u := range uses {
-		out[i] = keystore.Use{Name: u.GetName(), SecretID: u.GetSecretId(), At: time.Unix(u.GetAtMinute()*60, 0)}
+	out := make([]keystore.Use, 0, len(uses))
+	for _, u := range uses {
+		if apikey.ValidName(u.GetName()) == nil && apikey.ValidName(u.GetSecretId()) == nil {
+			out = append(out, keystore.Use{Name: u.GetName(), SecretID: u.GetSecretId(), At: time.Unix(u.GetAtMinute()*60, 0)})
+		}
 	}
 	return out
 }

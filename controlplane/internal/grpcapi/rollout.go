@@ -29,8 +29,8 @@ type rolloutServer struct {
 
 // WatchRollout implements gatewayv1.RolloutServiceServer.
 func (s *rolloutServer) WatchRollout(req *gatewayv1.WatchRolloutRequest, stream grpc.ServerStreamingServer[gatewayv1.WatchRolloutResponse]) error {
-	if req.GetPart() == gatewayv1.Part_PART_UNSPECIFIED || req.GetRevision() == 0 {
-		return invalid("rollout: got part %v revision %d (want a part and a revision from 1)", req.GetPart(), req.GetRevision())
+	if !known(req.GetPart()) || req.GetRevision() == 0 {
+		return invalid("rollout: got part %v revision %d (want config or keys, and a revision from 1)", req.GetPart(), req.GetRevision())
 	}
 	changed, end := s.fleet.Subscribe()
 	defer end()
@@ -45,10 +45,28 @@ func (s *rolloutServer) WatchRollout(req *gatewayv1.WatchRolloutRequest, stream 
 		if err != nil || done {
 			return err
 		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-		}
+		nextChange(ctx, s.fleet, changed)
+	}
+}
+
+// gather is how long reports of one data plane more may be waited for, so that thousands that answer at about the same time do
+// not make as many messages that each list all of them.
+const gather = 20 * time.Microsecond
+
+// nextChange waits for a change of the fleet, and a moment for others. It reports whether there was one before ctx ended.
+func nextChange(ctx context.Context, f *fleet.Fleet, changed <-chan struct{}) bool {
+	select {
+	case <-changed:
+	case <-ctx.Done():
+		return false
+	}
+	moment := time.NewTimer(time.Duration(f.Len()) * gather)
+	defer moment.Stop()
+	select {
+	case <-moment.C:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

@@ -4,8 +4,11 @@ package grpcapi
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"net"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -19,7 +22,7 @@ import (
 	gatewayv1 "apigateway/proto/gateway/v1"
 )
 
-// Deps are what the services call. All are needed.
+// Deps are what the services call. All are needed, but for AdoptAll.
 type Deps struct {
 	Publisher *publish.Publisher
 	Keys      *keystore.Keystore
@@ -32,8 +35,16 @@ type Deps struct {
 // maxReceive bounds a message from outside: the largest of a sync stream and some framing.
 const maxReceive = gatewayv1.MaxMessage + 64<<10
 
-// New returns a server with every service registered.
-func New(d Deps, opts ...grpc.ServerOption) *grpc.Server {
+// Server serves every service.
+type Server struct {
+	grpc *grpc.Server
+	sync *syncServer
+}
+
+// New returns a Server; Serve it.
+func New(d Deps, opts ...grpc.ServerOption) *Server { return newServer(d, defaultTimings, opts...) }
+
+func newServer(d Deps, t timings, opts ...grpc.ServerOption) *Server {
 	guard := recovery{d.Log}
 	opts = append(opts,
 		grpc.ForceServerCodecV2(newSharedCodec()),
@@ -41,18 +52,34 @@ func New(d Deps, opts ...grpc.ServerOption) *grpc.Server {
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 10 * time.Second, Timeout: 5 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 		grpc.UnaryInterceptor(guard.unary), grpc.StreamInterceptor(guard.stream),
+		grpc.WaitForHandlers(true),
 	)
 	srv := grpc.NewServer(opts...)
-	adopter := &adopter{publisher: d.Publisher, fleet: d.Fleet, log: d.Log}
-	gatewayv1.RegisterSyncServiceServer(srv, &syncServer{
-		publisher: d.Publisher, fleet: d.Fleet, keys: d.Keys, adopter: adopter, adoptAll: d.AdoptAll, log: d.Log, guard: guard, timings: defaultTimings,
-	})
+	adopter := newAdopter(d)
+	streams := &syncServer{
+		publisher: d.Publisher, fleet: d.Fleet, keys: d.Keys, adopter: adopter, adoptAll: d.AdoptAll, log: d.Log, guard: guard, timings: t,
+	}
+	gatewayv1.RegisterSyncServiceServer(srv, streams)
 	gatewayv1.RegisterKeyServiceServer(srv, &keyServer{keys: d.Keys})
 	gatewayv1.RegisterRolloutServiceServer(srv, &rolloutServer{fleet: d.Fleet, commits: d.Publisher})
 	gatewayv1.RegisterBreakerServiceServer(srv, &breakerServer{fleet: d.Fleet, services: d.Config})
 	gatewayv1.RegisterDataPlaneServiceServer(srv, &dataPlaneServer{publisher: d.Publisher, fleet: d.Fleet, adopter: adopter})
 	gatewayv1.RegisterConfigServiceServer(srv, &configServer{file: d.Config})
-	return srv
+	return &Server{grpc: srv, sync: streams}
+}
+
+// Serve answers calls that arrive at l until Stop, and returns nil then.
+func (s *Server) Serve(l net.Listener) error {
+	if err := s.grpc.Serve(l); !errors.Is(err, grpc.ErrServerStopped) {
+		return err
+	}
+	return nil
+}
+
+// Stop ends every call and waits until nothing of them runs any more: what the services call may be closed then.
+func (s *Server) Stop() {
+	s.grpc.Stop()
+	s.sync.running.Wait()
 }
 
 // recovery turns a panic into the failure of one call.
@@ -69,10 +96,16 @@ func (g recovery) stream(srv any, stream grpc.ServerStream, info *grpc.StreamSer
 	return statusOf(next(srv, stream))
 }
 
-// call runs one side of a stream.
-func (g recovery) call(side string, run func() error) (err error) {
-	defer g.recover(side, &err)
-	return run()
+// start runs a part of a call in a goroutine of its own and counts it in running. The channel gets its error.
+func (g recovery) start(running *sync.WaitGroup, part string, run func() error) <-chan error {
+	ended := make(chan error, 1)
+	running.Go(func() {
+		ended <- func() (err error) {
+			defer g.recover(part, &err)
+			return run()
+		}()
+	})
+	return ended
 }
 
 func (g recovery) recover(method string, err *error) {

@@ -20,26 +20,44 @@ type session struct {
 	srv     *syncServer
 	stream  gatewayv1.SyncService_SyncServer
 	hello   *gatewayv1.Hello
-	foreign string
+	epoch   string // of the store; another one ends the stream
+	foreign string // why nothing is sent; empty: the data plane follows
 	member  *fleet.Member
-	welcome *gatewayv1.SyncResponse
+	welcome *gatewayv1.Welcome
+	atStart [2]publish.Have // what Welcome says of each part
 
 	commands chan *gatewayv1.Command
 	cut      chan string   // capacity 1: the first reason wins
 	wake     chan struct{} // capacity 1: the receiver has news for the sender
-	lastSeen atomic.Int64  // Unix nanoseconds of the newest message
-	pings    pings
+
+	began   time.Time
+	heard   atomic.Int64 // nanoseconds from began to the newest message
+	sending atomic.Int64 // nanoseconds from began to the start of a send under way; 0: none is
 
 	mu    sync.Mutex
-	flows [2]flow // config, keys
+	flows [2]flow
 }
 
-// parts are the parts in the order of session.flows.
-var parts = [2]gatewayv1.Part{gatewayv1.Part_PART_CONFIG, gatewayv1.Part_PART_KEYS}
+// Positions in session.flows and session.atStart.
+const (
+	configFlow = iota
+	keysFlow
+)
+
+// parts are the parts by position.
+var parts = [2]gatewayv1.Part{configFlow: gatewayv1.Part_PART_CONFIG, keysFlow: gatewayv1.Part_PART_KEYS}
+
+func flowOf(part gatewayv1.Part) int {
+	if part == gatewayv1.Part_PART_KEYS {
+		return keysFlow
+	}
+	return configFlow
+}
 
 // flow is the traffic of one part: at most one update is under way at a time.
 type flow struct {
 	have     publish.Have   // what the data plane has taken in
+	claimed  bool           // have is what its Hello said, and was not compared with the log yet
 	inFlight bool           // update is under way: not yet answered
 	update   publish.Update // the newest one
 	sent     int            // pieces of it that were handed to the stream
@@ -67,6 +85,12 @@ func (f *flow) piece(i int) frame {
 	return run
 }
 
+// unanswered reports whether the data plane has all of an update and has not answered it.
+func (f *flow) unanswered() bool { return f.inFlight && f.sent == f.pieces() }
+
+// begin puts an update under way.
+func (f *flow) begin(u publish.Update) { f.update, f.inFlight, f.sent = u, true, 0 }
+
 // end takes the update as received by the data plane; its bytes are let go.
 func (f *flow) end() {
 	f.have, f.full, f.inFlight = f.update.To, f.update.Kind == publish.Snapshot, false
@@ -74,29 +98,30 @@ func (f *flow) end() {
 }
 
 func newSession(srv *syncServer, stream gatewayv1.SyncService_SyncServer, hello *gatewayv1.Hello) *session {
-	ses := &session{
-		srv: srv, stream: stream, hello: hello,
+	return &session{
+		srv: srv, stream: stream, hello: hello, began: time.Now(),
 		commands: make(chan *gatewayv1.Command, maxCommands), cut: make(chan string, 1), wake: make(chan struct{}, 1),
 	}
-	ses.lastSeen.Store(time.Now().UnixNano())
-	return ses
 }
 
-// start notes what the data plane has, as far as it belongs to this store's epoch.
+// start notes what the data plane has. Of an earlier epoch that counts only if it is the very content that the store has: then
+// the data plane sees so from Welcome, and takes it over into this epoch by itself.
 func (ses *session) start(head store.State) {
+	for i, part := range parts {
+		own := head.Part(part)
+		ses.atStart[i] = publish.Have{Revision: own.Revision, Digest: own.Digest, Ours: true}
+	}
 	for _, p := range ses.hello.GetParts() {
+		i := flowOf(p.GetPart())
 		digest, _ := gatewayv1.ParseDigest(p.GetDigest()) // checked with the Hello
-		ses.flows[flowOf(p.GetPart())].have = publish.Have{
-			Revision: p.GetRevision(), Digest: digest, Ours: ses.hello.GetEpoch() == head.Epoch,
+		f := &ses.flows[i]
+		f.have = publish.Have{Revision: p.GetRevision(), Digest: digest, Ours: ses.hello.GetEpoch() == head.Epoch}
+		f.claimed = f.have.Ours
+		same := digest == ses.atStart[i].Digest && p.GetCount() == head.Part(parts[i]).Count
+		if !f.have.Ours && ses.foreign == "" && same {
+			f.have = ses.atStart[i]
 		}
 	}
-}
-
-func flowOf(part gatewayv1.Part) int {
-	if part == gatewayv1.Part_PART_KEYS {
-		return 1
-	}
-	return 0
 }
 
 // Command implements fleet.Session.
@@ -124,34 +149,43 @@ func (ses *session) wakeSender() {
 	}
 }
 
-// overdue says why the stream has to end at now, or nothing.
-func (ses *session) overdue(now time.Time) string {
-	t := ses.srv.timings
-	if silent := now.Sub(time.Unix(0, ses.lastSeen.Load())); silent > 3*t.heartbeat {
+// overdue says why the stream has to end now, or nothing.
+func (ses *session) overdue() string {
+	t, now := ses.srv.timings, time.Since(ses.began)
+	if silent := now - time.Duration(ses.heard.Load()); silent > 3*t.heartbeat {
 		return fmt.Sprintf("sync: silent for %v (want a heartbeat every %v)", silent.Round(time.Millisecond), t.heartbeat)
+	}
+	if since := time.Duration(ses.sending.Load()); since > 0 && now-since > t.answer {
+		return fmt.Sprintf("sync: a message was not read within %v", t.answer)
 	}
 	ses.mu.Lock()
 	defer ses.mu.Unlock()
-	for i, f := range ses.flows {
-		if f.inFlight && now.Sub(f.sentAt) > t.answer {
+	for i := range ses.flows {
+		f := &ses.flows[i]
+		if !f.unanswered() || i == configFlow && ses.keysComingLocked() {
+			continue
+		}
+		if time.Since(f.sentAt) > t.answer {
 			return fmt.Sprintf("sync: no answer to revision %d of %v within %v", f.update.To.Revision, parts[i], t.answer)
 		}
 	}
 	return ""
 }
 
-// pings measures the data plane's clock against ours, as NTP does: its moment of sending is compared with the middle of the round trip
-// (RFC 5905, section 8).
-type pings struct{}
+// keysComingLocked reports whether a snapshot of the keys is under way. A data plane without keys answers for its first
+// configuration when it has them: before, it would refuse everybody.
+func (ses *session) keysComingLocked() bool {
+	f := &ses.flows[keysFlow]
+	return f.inFlight && f.update.Kind == publish.Snapshot
+}
 
-func (pings) offset(h *gatewayv1.DataPlaneHeartbeat, now time.Time) time.Duration {
+// clockOffset returns a data plane's wall clock less ours, as NTP measures it: its moment of sending is compared with the middle of
+// the round trip (RFC 5905, section 8).
+func clockOffset(h *gatewayv1.DataPlaneHeartbeat, now time.Time) time.Duration {
 	received := now.UnixMicro()
-	if h.GetEchoTimeUs() == 0 {
-		return time.Duration(h.GetTimeUs()-received) * time.Microsecond
+	var oneWay int64
+	if h.GetEchoTimeUs() != 0 {
+		oneWay = max(0, received-h.GetEchoTimeUs()-h.GetEchoHeldUs()) / 2
 	}
-	roundTrip := received - h.GetEchoTimeUs() - h.GetEchoHeldUs()
-	if roundTrip < 0 {
-		roundTrip = 0
-	}
-	return time.Duration(h.GetTimeUs()+roundTrip/2-received) * time.Microsecond
+	return time.Duration(h.GetTimeUs()+oneWay-received) * time.Microsecond
 }

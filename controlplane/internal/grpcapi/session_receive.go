@@ -9,7 +9,6 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"apigateway/controlplane/internal/publish"
 	gatewayv1 "apigateway/proto/gateway/v1"
 )
 
@@ -22,7 +21,7 @@ func (ses *session) receiveAll() error {
 		} else if err != nil {
 			return err
 		}
-		ses.lastSeen.Store(time.Now().UnixNano())
+		ses.heard.Store(int64(time.Since(ses.began)))
 		ses.srv.log.Debug("sync message received", "dataplane", ses.hello.GetId(), "type", fmt.Sprintf("%T", msg.GetMessage()))
 		if err := ses.receive(msg); err != nil {
 			return err
@@ -39,13 +38,14 @@ func (ses *session) receive(msg *gatewayv1.SyncRequest) error {
 	case *gatewayv1.SyncRequest_Heartbeat:
 		return ses.heartbeat(m.Heartbeat)
 	case *gatewayv1.SyncRequest_Breakers:
-		ses.member.ReportBreakers(m.Breakers)
+		return ses.breakers(m.Breakers)
 	case *gatewayv1.SyncRequest_KeyUses:
 		ses.srv.keys.NoteUses(usesOf(m.KeyUses.GetUses()))
 	case *gatewayv1.SyncRequest_CommandResult:
-		ses.member.Result(m.CommandResult)
+		m.CommandResult.Error = clean(m.CommandResult.GetError(), maxReason)
+		ses.member.Result(ses, m.CommandResult)
 	case *gatewayv1.SyncRequest_KeyPage:
-		ses.member.Page(m.KeyPage)
+		ses.member.Page(ses, m.KeyPage)
 	default:
 		return invalid("sync: got %T (want anything but a second Hello)", m)
 	}
@@ -58,86 +58,162 @@ func (ses *session) applied(a *gatewayv1.Applied) error {
 	if err != nil {
 		return invalid("applied: %v", err)
 	}
-	drifted, err := ses.settle("applied", a.GetPart(), a.GetRevision(), &digest)
-	if err != nil {
-		return err
+	a.Unusable = a.GetUnusable()[:min(len(a.GetUnusable()), maxUnusable)]
+	for _, u := range a.GetUnusable() {
+		u.Id, u.Reason = clean(u.GetId(), maxText), clean(u.GetReason(), maxText)
 	}
-	if drifted {
-		ses.srv.fleet.Drifted(ses.hello.GetId(), a.GetPart())
-	} else {
-		ses.member.Applied(a, digest)
+	is, err := ses.settle(report{"applied", a.GetPart(), a.GetRevision(), &digest})
+	switch is {
+	case drifted:
+		ses.member.Drifted(ses, a.GetPart())
+	case taken:
+		ses.member.Applied(ses, a, digest)
 	}
 	ses.wakeSender()
-	return nil
+	return err
 }
 
 // rejected ends the update under way: the data plane has taken it in and goes on serving what it served.
 func (ses *session) rejected(r *gatewayv1.Rejected) error {
-	if _, err := ses.settle("rejected", r.GetPart(), r.GetRevision(), nil); err != nil {
+	cleanRejected(r)
+	is, err := ses.settle(report{"rejected", r.GetPart(), r.GetRevision(), nil})
+	if err != nil || is != taken {
 		return err
 	}
 	ses.srv.log.Error("data plane rejected a change and serves the previous one", "dataplane", ses.hello.GetId(),
 		"revision", r.GetRevision(), "entry", r.GetEntry(), "reason", r.GetReason())
-	ses.member.Rejected(r)
+	ses.member.Rejected(ses, r)
 	ses.wakeSender()
 	return nil
 }
 
-// settle checks that a report is for the update under way, which it ends, or for what the data plane had taken in before. With a
-// digest it tells whether that is the right one; if not, a full snapshot follows.
-func (ses *session) settle(what string, part gatewayv1.Part, revision uint64, digest *gatewayv1.Digest) (drifted bool, err error) {
-	if part != gatewayv1.Part_PART_CONFIG && part != gatewayv1.Part_PART_KEYS {
-		return false, invalid("%s: got part %v (want config or keys)", what, part)
+// report is what an Applied or a Rejected says of a part.
+type report struct {
+	what     string
+	part     gatewayv1.Part
+	revision uint64
+	digest   *gatewayv1.Digest // of what is served; nil: not said
+}
+
+// meaning of a report.
+type meaning uint8
+
+const (
+	old     meaning = iota // nothing new: it says so again, or of what it had before it followed this epoch
+	taken                  // the data plane has taken in the newest that it can have
+	drifted                // so it has, with another content: a full snapshot follows
+)
+
+// settle tells what a report means, and ends the update that it answers.
+func (ses *session) settle(r report) (meaning, error) {
+	if !known(r.part) {
+		return old, invalid("%s: got part %v (want config or keys)", r.what, r.part)
+	}
+	if ses.foreign != "" {
+		return old, nil
 	}
 	ses.mu.Lock()
 	defer ses.mu.Unlock()
-	f := &ses.flows[flowOf(part)]
+	i := flowOf(r.part)
+	f := &ses.flows[i]
 	switch {
-	case f.inFlight && f.sent == f.pieces() && revision == f.update.To.Revision:
-		f.end()
-	case revision != f.have.Revision:
-		return false, invalid("%s: got revision %d of %v (want %d)", what, revision, part, max(f.have.Revision, f.update.To.Revision))
+	case f.unanswered() && r.revision == f.update.To.Revision:
+		ses.endLocked(i)
+	case !f.have.Ours && r.same(ses, i):
+		if !f.inFlight {
+			f.have = ses.atStart[i]
+		}
+		return taken, nil
+	case r.revision > f.have.Revision:
+		return old, invalid("%s: got revision %d of %v (want %d)", r.what, r.revision, r.part, max(f.have.Revision, f.update.To.Revision))
+	case r.revision < f.have.Revision, !f.have.Ours, f.claimed:
+		return old, nil
 	}
-	if digest == nil || !f.have.Ours || *digest == f.have.Digest {
-		return false, nil
+	if r.digest == nil || *r.digest == f.have.Digest {
+		return taken, nil
 	}
-	if f.full { // a data plane that cannot take a snapshot in would be sent it for ever
-		return false, status.Errorf(codes.DataLoss, "%s: got digest %v after a full snapshot (want %v)", what, digest, f.have.Digest)
+	return drifted, f.distrust(r.what, *r.digest)
+}
+
+// same reports whether a data plane says that it had the content of Welcome already, and takes it over without a transfer.
+func (r report) same(ses *session, i int) bool {
+	own := ses.atStart[i]
+	return r.revision == own.Revision && (r.digest == nil || *r.digest == own.Digest)
+}
+
+// endLocked ends the update under way. The configuration's answer may have waited for the keys: its time begins anew.
+func (ses *session) endLocked(i int) {
+	if i == keysFlow && ses.keysComingLocked() {
+		ses.flows[configFlow].sentAt = time.Now()
 	}
-	f.have = publish.Have{}
-	return true, nil
+	ses.flows[i].end()
+}
+
+// distrust arranges for a full snapshot. If one was the last that was sent, the data plane cannot take it in: the stream ends, instead
+// of sending it for ever.
+func (f *flow) distrust(what string, got gatewayv1.Digest) error {
+	if f.full {
+		return status.Errorf(codes.DataLoss, "%s: got digest %v after a full snapshot (want %v)", what, got, f.have.Digest)
+	}
+	f.have.Ours = false
+	return nil
 }
 
 // heartbeat compares what is served with what should be, and the clocks.
 func (ses *session) heartbeat(h *gatewayv1.DataPlaneHeartbeat) error {
-	if len(h.GetAddress()) > maxText {
-		return invalid("heartbeat: address: got %d bytes (want at most %d)", len(h.GetAddress()), maxText)
+	if err := checkText(h.GetAddress()); err != nil {
+		return invalid("heartbeat: address: %v", err)
 	}
-	ses.member.Heartbeat(h.GetAddress(), ses.pings.offset(h, time.Now()))
+	if err := checkParts("heartbeat: serving", h.GetServing()); err != nil {
+		return err
+	}
+	ses.member.Heartbeat(ses, h.GetAddress(), clockOffset(h, time.Now()))
+	if h.GetDrifted() {
+		ses.srv.fleet.CountDrift()
+		ses.srv.log.Warn("data plane served something else than it was sent, and asks for it anew", "dataplane", ses.hello.GetId())
+	}
 	if ses.foreign != "" {
 		return nil
 	}
 	for _, p := range h.GetServing() {
-		digest, err := gatewayv1.ParseDigest(p.GetDigest())
-		if err != nil {
-			return invalid("heartbeat: %v", err)
-		}
-		if ses.differs(p, digest) {
-			ses.srv.fleet.Drifted(ses.hello.GetId(), p.GetPart())
+		differs, err := ses.differs(p)
+		if differs {
+			ses.member.Drifted(ses, p.GetPart())
 			ses.wakeSender()
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
 // differs reports whether a data plane serves something else at the revision that it has, and arranges for a full snapshot.
-func (ses *session) differs(p *gatewayv1.PartState, digest gatewayv1.Digest) bool {
+func (ses *session) differs(p *gatewayv1.PartState) (bool, error) {
+	digest, err := gatewayv1.ParseDigest(p.GetDigest())
+	if err != nil {
+		return false, invalid("heartbeat: %v", err)
+	}
 	ses.mu.Lock()
 	defer ses.mu.Unlock()
 	f := &ses.flows[flowOf(p.GetPart())]
-	if f.inFlight || !f.have.Ours || p.GetRevision() != f.have.Revision || digest == f.have.Digest {
-		return false
+	if f.inFlight || f.claimed || !f.have.Ours || p.GetRevision() != f.have.Revision || digest == f.have.Digest {
+		return false, nil
 	}
-	f.have = publish.Have{}
-	return true
+	return true, f.distrust("heartbeat", digest)
+}
+
+// breakers takes breaker states in.
+func (ses *session) breakers(r *gatewayv1.BreakerReport) error {
+	for _, s := range r.GetStates() {
+		if len(s.GetService()) > maxText {
+			return invalid("breakers: service: got %d bytes (want at most %d)", len(s.GetService()), maxText)
+		}
+		s.LastError = clean(s.GetLastError(), maxReason)
+		for _, u := range s.GetUrls() {
+			u.LastError = clean(u.GetLastError(), maxReason)
+		}
+	}
+	ses.member.ReportBreakers(ses, r)
+	return nil
 }

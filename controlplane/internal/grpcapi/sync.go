@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -17,10 +17,10 @@ import (
 	gatewayv1 "apigateway/proto/gateway/v1"
 )
 
-// Timings of a sync stream. Variables of the server, so that tests can shorten them.
+// timings of a sync stream. They are the server's, so that tests can shorten them.
 type timings struct {
 	hello     time.Duration // from the start of the stream to Hello
-	answer    time.Duration // from an update's last byte to Applied or Rejected
+	answer    time.Duration // from an update's last byte to Applied or Rejected; also for one message to be accepted
 	heartbeat time.Duration // between heartbeats; three missed end the stream
 }
 
@@ -34,10 +34,12 @@ type syncServer struct {
 	fleet     *fleet.Fleet
 	keys      *keystore.Keystore
 	adopter   *adopter
-	adoptAll  bool // take over every foreign data plane as it arrives
+	adoptAll  bool
 	log       *slog.Logger
 	guard     recovery
 	timings   timings
+
+	running sync.WaitGroup // goroutines that can outlive their handler for a moment: gRPC frees them when it has returned
 }
 
 // Sync implements gatewayv1.SyncServiceServer.
@@ -52,9 +54,12 @@ func (s *syncServer) Sync(stream gatewayv1.SyncService_SyncServer) error {
 	}
 	defer s.fleet.Leave(ses.member, ses)
 	s.log.Info("data plane connected", "dataplane", hello.GetId(), "instance", hello.GetInstance(), "address", hello.GetAddress(),
-		"version", hello.GetVersion(), "foreign", ses.foreign)
+		"version", hello.GetVersion())
+	if ses.foreign != "" {
+		s.log.Error("foreign data plane, it keeps what it serves until it is adopted", "dataplane", hello.GetId(), "reason", ses.foreign)
+	}
 	if ses.foreign != "" && s.adoptAll {
-		go s.adoptOnArrival(stream.Context(), ses.member)
+		s.guard.start(&s.running, "adopt", func() error { return s.adoptOnArrival(stream.Context(), ses.member) })
 	}
 	err = ses.run()
 	s.log.Info("data plane disconnected", "dataplane", hello.GetId(), "instance", hello.GetInstance(), "reason", reasonOf(err))
@@ -63,51 +68,44 @@ func (s *syncServer) Sync(stream gatewayv1.SyncService_SyncServer) error {
 
 // receiveHello waits for the first message. When it gives up, the end of the handler ends the receive too.
 func (s *syncServer) receiveHello(stream gatewayv1.SyncService_SyncServer) (*gatewayv1.Hello, error) {
-	type first struct {
-		msg *gatewayv1.SyncRequest
-		err error
-	}
-	c := make(chan first, 1)
-	go func() {
-		msg, err := stream.Recv()
-		c <- first{msg, err}
-	}()
+	var first *gatewayv1.SyncRequest
+	received := s.guard.start(&s.running, "receive", func() (err error) {
+		first, err = stream.Recv()
+		return err
+	})
 	deadline := time.NewTimer(s.timings.hello)
 	defer deadline.Stop()
 	select {
-	case f := <-c:
-		if f.err != nil {
-			return nil, f.err
+	case err := <-received:
+		if err != nil {
+			return nil, err
 		}
-		hello := f.msg.GetHello()
-		if hello == nil {
-			return nil, invalid("sync: got %T first (want Hello)", f.msg.GetMessage())
-		}
-		return hello, checkHello(hello)
 	case <-deadline.C:
 		return nil, status.Errorf(codes.DeadlineExceeded, "sync: got no Hello within %v", s.timings.hello)
 	}
+	hello := first.GetHello()
+	if hello == nil {
+		return nil, invalid("sync: got %T first (want Hello)", first.GetMessage())
+	}
+	return hello, checkHello(hello)
 }
 
-func (s *syncServer) adoptOnArrival(ctx context.Context, m *fleet.Member) {
-	changes, err := s.adopter.adopt(ctx, []*fleet.Member{m}, false)
-	if err != nil {
+func (s *syncServer) adoptOnArrival(ctx context.Context, m *fleet.Member) error {
+	done, err := s.adopter.adopt(ctx, adoptOne(m), false)
+	if err != nil && ctx.Err() == nil {
 		s.log.Error("cannot adopt data plane", "dataplane", m.ID(), "err", err)
-		return
 	}
-	for _, c := range changes.rows {
+	for _, c := range done.rows {
 		s.log.Warn("adoption changes a key", "dataplane", c.GetDataplane(), "key", c.GetName(), "revived", c.GetRevived(), "dropped", c.GetDropped())
 	}
+	return err
 }
 
-// join classifies the data plane, registers it, and welcomes it.
+// join classifies the data plane, registers it, and makes its welcome.
 func (ses *session) join() error {
 	head := ses.srv.publisher.State()
-	ses.foreign = foreignness(ses.hello, head)
-	if ses.foreign != "" {
-		ses.srv.log.Error("foreign data plane, it keeps what it serves until it is adopted", "dataplane", ses.hello.GetId(), "reason", ses.foreign)
-	}
-	member, err := ses.srv.fleet.Join(fleet.Arrival{Hello: ses.hello, Foreign: ses.foreign, Session: ses})
+	ses.epoch, ses.foreign = head.Epoch, foreignness(ses.hello, head)
+	member, err := ses.srv.fleet.Join(fleet.Arrival{Hello: ses.hello, Epoch: head.Epoch, Foreign: ses.foreign, Session: ses})
 	var duplicate *fleet.DuplicateError
 	if errors.As(err, &duplicate) {
 		return status.Error(codes.AlreadyExists, err.Error())
@@ -116,29 +114,30 @@ func (ses *session) join() error {
 	}
 	ses.member = member
 	ses.start(head)
-	welcome := &gatewayv1.Welcome{Epoch: head.Epoch, Parts: partStates(head), Foreign: ses.foreign, TimeUs: time.Now().UnixMicro()}
+	welcome := &gatewayv1.Welcome{Epoch: head.Epoch, Parts: partStates(head), Foreign: ses.foreign}
 	for _, a := range head.Lineage {
 		welcome.Lineage = append(welcome.Lineage, &gatewayv1.Ancestor{Epoch: a.Epoch, Revision: a.Revision})
 	}
-	ses.welcome = &gatewayv1.SyncResponse{Message: &gatewayv1.SyncResponse_Welcome{Welcome: welcome}}
+	ses.welcome = welcome
 	return nil
 }
 
 // run sends and receives until one of them ends, something cuts the stream, or the data plane falls silent.
 func (ses *session) run() error {
-	ended := make(chan error, 2)
-	go func() { ended <- ses.srv.guard.call("send", ses.sendAll) }()
-	go func() { ended <- ses.srv.guard.call("receive", ses.receiveAll) }()
+	sent := ses.srv.guard.start(&ses.srv.running, "send", ses.sendAll)
+	received := ses.srv.guard.start(&ses.srv.running, "receive", ses.receiveAll)
 	tick := time.NewTicker(ses.srv.timings.heartbeat / 5)
 	defer tick.Stop()
 	for {
 		select {
-		case err := <-ended:
+		case err := <-sent:
+			return err
+		case err := <-received:
 			return err
 		case reason := <-ses.cut:
 			return status.Error(codes.Aborted, reason)
-		case now := <-tick.C:
-			if reason := ses.overdue(now); reason != "" {
+		case <-tick.C:
+			if reason := ses.overdue(); reason != "" {
 				return status.Error(codes.DeadlineExceeded, reason)
 			}
 		}
@@ -151,56 +150,4 @@ func reasonOf(err error) string {
 		return "end of stream"
 	}
 	return cmp.Or(status.Convert(err).Message(), err.Error())
-}
-
-// Limits of a Hello.
-const (
-	maxID         = 128
-	maxText       = 256
-	maxMiddleware = 1000
-)
-
-func checkHello(h *gatewayv1.Hello) error {
-	if err := checkID(h.GetId()); err != nil {
-		return invalid("hello: %v", err)
-	}
-	for name, text := range map[string]string{"instance": h.GetInstance(), "version": h.GetVersion(), "address": h.GetAddress(), "epoch": h.GetEpoch()} {
-		if len(text) > maxText {
-			return invalid("hello: %s: got %d bytes (want at most %d)", name, len(text), maxText)
-		}
-	}
-	if h.GetInstance() == "" {
-		return invalid("hello: got no instance")
-	}
-	if len(h.GetMiddleware()) > maxMiddleware {
-		return invalid("hello: got %d middleware names (want at most %d)", len(h.GetMiddleware()), maxMiddleware)
-	}
-	return errors.Join(checkParts("parts", h.GetParts()), checkParts("serving", h.GetServing()))
-}
-
-func checkID(id string) error {
-	if id == "" || len(id) > maxID {
-		return fmt.Errorf("id: got %d bytes (want 1 to %d)", len(id), maxID)
-	}
-	for _, c := range []byte(id) {
-		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
-		if !letter && c != '.' && c != '_' && c != '-' && c != ':' {
-			return fmt.Errorf("id: got %q (want only letters, digits and . _ - :)", id)
-		}
-	}
-	return nil
-}
-
-func checkParts(place string, parts []*gatewayv1.PartState) error {
-	seen := map[gatewayv1.Part]bool{}
-	for _, p := range parts {
-		if p.GetPart() != gatewayv1.Part_PART_CONFIG && p.GetPart() != gatewayv1.Part_PART_KEYS || seen[p.GetPart()] {
-			return invalid("hello: %s: got part %v (want config and keys, each at most once)", place, p.GetPart())
-		}
-		seen[p.GetPart()] = true
-		if _, err := gatewayv1.ParseDigest(p.GetDigest()); err != nil {
-			return invalid("hello: %s: %v", place, err)
-		}
-	}
-	return nil
 }

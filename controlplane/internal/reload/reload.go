@@ -65,9 +65,12 @@ func (f *File) Load(ctx context.Context, data []byte) error {
 		return f.refuse(config.Mistakes{{File: f.path, Message: err.Error()}})
 	}
 	commit, err := f.publisher.Commit(ctx, func(tx publish.Tx) error { return replace(tx, f.path, cfg, entries) })
-	if errors.As(err, &mistakes) {
+	switch {
+	case errors.As(err, &mistakes):
 		return f.refuse(mistakes)
-	} else if err != nil {
+	case errors.Is(err, publish.ErrInvalid), errors.Is(err, publish.ErrLimit):
+		return f.refuse(config.Mistakes{{File: f.path, Message: err.Error()}})
+	case err != nil:
 		f.note(config.Mistakes{{File: f.path, Message: err.Error()}})
 		return fmt.Errorf("store configuration: %w", err)
 	}

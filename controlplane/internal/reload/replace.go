@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"iter"
+	"slices"
 
 	"apigateway/controlplane/internal/compile"
 	"apigateway/controlplane/internal/config"
@@ -18,31 +19,31 @@ func replace(tx publish.Tx, file string, cfg *config.Config, entries compile.Ent
 	if mistakes := heldByStore(tx, file, cfg); len(mistakes) > 0 {
 		return mistakes
 	}
-	config := make(map[store.ID]bool, len(entries.Config))
-	for _, e := range entries.Config {
-		config[store.ID{Kind: e.GetKind(), ID: e.GetId()}] = true
-	}
-	var gone []store.ID
-	for id := range tx.Entries(gatewayv1.Part_PART_CONFIG) {
-		if !config[id] {
-			gone = append(gone, id)
-		}
-	}
-	keys := make(map[string]bool, len(entries.Keys))
-	for _, e := range entries.Keys {
-		keys[e.GetId()] = true
-	}
-	for name := range tx.Names(store.FromFile) {
-		if !keys[name] {
-			gone = append(gone, store.ID{Kind: gatewayv1.Kind_KIND_KEY, ID: name})
-		}
-	}
-	for _, id := range gone {
+	for _, id := range gone(tx, entries) {
 		tx.Remove(id.Kind, id.ID)
 	}
 	putChanged(tx, entries.Config)
 	putChanged(tx, entries.Keys)
 	return nil
+}
+
+// gone lists what is there and not in entries. Keys of the store are not the file's to remove.
+func gone(tx publish.Tx, entries compile.Entries) (ids []store.ID) {
+	stays := make(map[store.ID]bool, len(entries.Config)+len(entries.Keys))
+	for _, e := range slices.Concat(entries.Config, entries.Keys) {
+		stays[store.ID{Kind: e.GetKind(), ID: e.GetId()}] = true
+	}
+	for id := range tx.Entries(gatewayv1.Part_PART_CONFIG) {
+		if !stays[id] {
+			ids = append(ids, id)
+		}
+	}
+	for name := range tx.Names(store.FromFile) {
+		if id := (store.ID{Kind: gatewayv1.Kind_KIND_KEY, ID: name}); !stays[id] {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 func putChanged(tx publish.Tx, entries []*gatewayv1.Entry) {
@@ -60,28 +61,23 @@ type keyReader interface {
 }
 
 // heldByStore finds keys of the file whose name or secret a key of the store has.
-func heldByStore(tx keyReader, file string, cfg *config.Config) (mistakes config.Mistakes) {
-	fromFile := make(map[string]bool)
-	for name := range tx.Names(store.FromFile) {
+func heldByStore(r keyReader, file string, cfg *config.Config) (mistakes config.Mistakes) {
+	fromFile := make(map[string]bool) // these go or change with this very content
+	for name := range r.Names(store.FromFile) {
 		fromFile[name] = true
 	}
 	for i, k := range cfg.Keys {
-		path := fmt.Sprintf("middleware_config.auth_apikey.valid_keys[%d]", i)
-		if _, ok := tx.Get(gatewayv1.Kind_KIND_KEY, k.Name); ok && !fromFile[k.Name] {
-			mistakes = append(mistakes, config.Mistake{
-				File: file, Line: k.Line, Column: k.Column, Path: path,
-				Message: fmt.Sprintf("key %q is in the store too (want it in one place: gatewayctl keys revoke %s)", k.Name, k.Name),
-			})
+		mistake := config.Mistake{File: file, Line: k.Line, Column: k.Column, Path: fmt.Sprintf("middleware_config.auth_apikey.valid_keys[%d]", i)}
+		if _, ok := r.Get(gatewayv1.Kind_KIND_KEY, k.Name); ok && !fromFile[k.Name] {
+			mistake.Message = fmt.Sprintf("key %q is in the store too (want it in one place: gatewayctl keys revoke %s)", k.Name, k.Name)
+			mistakes = append(mistakes, mistake)
 			continue
 		}
-		for holder := range tx.Names(store.ByHash(k.Hash)) {
-			if fromFile[holder] {
-				continue // goes or changes with this very content
+		for holder := range r.Names(store.ByHash(k.Hash)) {
+			if !fromFile[holder] {
+				mistake.Message = fmt.Sprintf("key %q has the same secret as key %q of the store (want it in one place: gatewayctl keys revoke %s)", k.Name, holder, holder)
+				mistakes = append(mistakes, mistake)
 			}
-			mistakes = append(mistakes, config.Mistake{
-				File: file, Line: k.Line, Column: k.Column, Path: path,
-				Message: fmt.Sprintf("key %q has the same secret as key %q of the store (want it in one place: gatewayctl keys revoke %s)", k.Name, holder, holder),
-			})
 		}
 	}
 	return mistakes
