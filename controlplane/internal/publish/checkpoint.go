@@ -41,7 +41,7 @@ func (p *Publisher) checkpoint(part gatewayv1.Part) (*checkpoint, error) {
 		return nil, err
 	}
 	s.last, s.small = weak.Make(c), nil
-	if len(c.chunks)*gatewayv1.MaxMessage <= keepBytes {
+	if len(c.chunks)*p.maxMessage <= keepBytes {
 		s.small = c
 	}
 	return c, nil
@@ -63,7 +63,7 @@ func (p *Publisher) makeCheckpoint(part gatewayv1.Part) (*checkpoint, error) {
 	err := p.store.View(p.ctx, func(r store.Reader) error {
 		unlock()
 		c.state = r.State().Part(part)
-		w := chunkWriter{state: &gatewayv1.PartState{
+		w := chunkWriter{max: p.maxMessage, state: &gatewayv1.PartState{
 			Part: part, Revision: c.state.Revision, Digest: c.state.Digest.Bytes(), Count: c.state.Count,
 		}}
 		for id, value := range r.Entries(part, store.ID{}) {
@@ -81,11 +81,12 @@ func (p *Publisher) makeCheckpoint(part gatewayv1.Part) (*checkpoint, error) {
 	return c, nil
 }
 
-// chunkRoom is what a chunk may hold in entries; the rest is for what goes around them.
-const chunkRoom = gatewayv1.MaxMessage - 1024
+// chunkHead is the room for what goes around the entries of a chunk.
+const chunkHead = 128
 
 // chunkWriter packs entries into messages.
 type chunkWriter struct {
+	max     int // bytes of a message
 	state   *gatewayv1.PartState
 	entries []*gatewayv1.Entry
 	size    int
@@ -95,7 +96,7 @@ type chunkWriter struct {
 func (w *chunkWriter) add(id store.ID, value []byte) error {
 	e := &gatewayv1.Entry{Kind: id.Kind, Id: id.ID, Value: value}
 	size := proto.Size(e) + 5 // its tag and length
-	if len(w.entries) > 0 && w.size+size > chunkRoom {
+	if len(w.entries) > 0 && w.size+size > w.max-chunkHead {
 		if err := w.flush(false); err != nil {
 			return err
 		}
@@ -113,8 +114,8 @@ func (w *chunkWriter) flush(last bool) error {
 	if err != nil {
 		return err
 	}
-	if len(encoded) > gatewayv1.MaxMessage {
-		return fmt.Errorf("chunk %d: too large, got %d bytes (want at most %d)", len(w.chunks), len(encoded), gatewayv1.MaxMessage)
+	if len(encoded) > w.max {
+		return fmt.Errorf("chunk %d: too large, got %d bytes (want at most %d)", len(w.chunks), len(encoded), w.max)
 	}
 	w.chunks = append(w.chunks, encoded)
 	w.entries, w.size = w.entries[:0], 0

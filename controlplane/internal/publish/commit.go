@@ -120,7 +120,7 @@ func (p *Publisher) run(c *call, batch *layer, state store.State) store.State {
 	if c.err != nil {
 		return state
 	}
-	after, records, err := diff(batch, t.layer, state)
+	after, records, err := p.diff(batch, t.layer, state)
 	if err != nil {
 		c.err = err
 		return state

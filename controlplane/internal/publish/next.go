@@ -50,13 +50,13 @@ func (p *Publisher) fromTail(part gatewayv1.Part, have Have) (Update, error) {
 	case have.Revision == head.Revision:
 		return Update{Kind: UpToDate, To: have}, nil
 	}
-	return run(tail.since(have.Revision)), nil
+	return run(tail.since(have.Revision), p.maxMessage), nil
 }
 
 // run takes items, of which there is at least one, up to the size of a message.
-func run(items []item) Update {
+func run(items []item, maxMessage int) Update {
 	size, n := 0, 0
-	for n < len(items) && size+len(items[n].encoded) <= gatewayv1.MaxMessage {
+	for n < len(items) && size+len(items[n].encoded) <= maxMessage {
 		size += len(items[n].encoded)
 		n++
 	}

@@ -22,6 +22,8 @@ type Publisher struct {
 	stop  context.CancelFunc
 	done  chan struct{} // closed when the writer has ended
 
+	maxMessage int // bytes; tests make it small
+
 	// writing is held from the first read of a batch until its outcome shows in state and log, so that nobody finds the
 	// store ahead of them.
 	writing sync.Mutex
@@ -50,6 +52,9 @@ func New(ctx context.Context, s store.Store, log *slog.Logger) (*Publisher, erro
 		log:   log,
 		calls: make(chan *call),
 		done:  make(chan struct{}),
+
+		maxMessage: gatewayv1.MaxMessage,
+
 		state: state,
 		tail:  newTail(state, records),
 		subs:  map[*Subscription]struct{}{},

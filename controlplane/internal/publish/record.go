@@ -11,7 +11,7 @@ import (
 )
 
 // diff returns the records that bring change over before, keys first, and the state after them.
-func diff(before base, change *layer, state store.State) (store.State, []store.Record, error) {
+func (p *Publisher) diff(before base, change *layer, state store.State) (store.State, []store.Record, error) {
 	ids := make([]store.ID, 0, len(change.puts))
 	for id := range change.puts {
 		ids = append(ids, id)
@@ -33,7 +33,7 @@ func diff(before base, change *layer, state store.State) (store.State, []store.R
 		now.Revision = state.Revision
 		r.Revision, r.DigestAfter = now.Revision, now.Digest.Bytes()
 		state = state.WithPart(part, now)
-		encoded, err := encode(r)
+		encoded, err := p.encode(r)
 		if err != nil {
 			return state, nil, err
 		}
@@ -69,12 +69,12 @@ func step(r *gatewayv1.Record, now store.Part, before base, e entry) store.Part 
 }
 
 // encode encodes a record once for all streams, or not at all if it is larger than a message.
-func encode(r *gatewayv1.Record) (store.Record, error) {
+func (p *Publisher) encode(r *gatewayv1.Record) (store.Record, error) {
 	encoded, err := proto.Marshal(&gatewayv1.SyncResponse{Records: []*gatewayv1.Record{r}})
 	if err != nil {
 		return store.Record{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	if len(encoded) > gatewayv1.MaxMessage {
+	if len(encoded) > p.maxMessage {
 		encoded = nil
 	}
 	return store.Record{Record: r, Encoded: encoded}, nil

@@ -17,11 +17,12 @@ type item struct {
 	at       time.Time // of the commit; zero: before this process
 }
 
-// tail is the end of the log, up to LogBytes of records, apart for each part: what a stream lacks of one part must not
-// cost a walk over the other's.
+// tail is the end of the log, at least limit bytes of records if there were as many, apart for each part: what a stream
+// lacks of one part must not cost a walk over the other's.
 type tail struct {
 	parts [2]partTail
 	bytes int
+	limit int
 }
 
 // partTail holds every record of a part after base. base itself can no longer be sent.
@@ -32,7 +33,7 @@ type partTail struct {
 
 // newTail makes the tail of a state from the records after its floor.
 func newTail(state store.State, records []store.Record) tail {
-	var t tail
+	t := tail{limit: store.LogBytes}
 	for _, part := range []gatewayv1.Part{gatewayv1.Part_PART_CONFIG, gatewayv1.Part_PART_KEYS} {
 		// Which content a part had at the floor is known only if nothing came before.
 		t.parts[index(part)].base = item{revision: state.Floor, known: state.Floor == 0}
@@ -60,7 +61,7 @@ func (t *tail) add(r store.Record, at time.Time) {
 	t.bytes += len(next.encoded)
 	for {
 		oldest := t.oldest()
-		if oldest == nil || t.bytes-len(oldest.items[0].encoded) < store.LogBytes {
+		if oldest == nil || t.bytes-len(oldest.items[0].encoded) < t.limit {
 			return
 		}
 		t.bytes -= len(oldest.items[0].encoded)

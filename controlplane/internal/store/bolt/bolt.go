@@ -41,9 +41,11 @@ var (
 	headKey   = []byte("head")
 )
 
-// Options change how a file is opened.
+// Options change how a file is opened. They are for tests.
 type Options struct {
-	// OpenFile opens the file; nil: os.OpenFile. Tests use it to get at the descriptor and make it fail.
+	// NoSync makes writes fast and not durable, for tests of what lies above the store.
+	NoSync bool
+	// OpenFile opens the file; nil: os.OpenFile. Whoever has the descriptor can make it fail.
 	OpenFile func(name string, flag int, perm os.FileMode) (*os.File, error)
 }
 
@@ -98,6 +100,7 @@ func (s *Store) open(o Options) (err error) {
 		// A file that outgrows its mapping is mapped again, which waits for every reader. Address space costs nothing.
 		InitialMmapSize: mapSize(),
 		OpenFile:        o.OpenFile,
+		NoSync:          o.NoSync,
 	})
 	if err != nil {
 		return err

@@ -1,0 +1,101 @@
+package publish
+
+import (
+	"crypto/sha256"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"go.uber.org/goleak"
+	"google.golang.org/protobuf/proto"
+
+	"apigateway/controlplane/internal/store"
+	"apigateway/controlplane/internal/store/bolt"
+	gatewayv1 "apigateway/proto/gateway/v1"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var errFail = errors.New("fails")
+
+// place returns what opens a store in a new file.
+func place(t testing.TB) func() store.Store {
+	t.Helper()
+	folder, err := os.MkdirTemp(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(folder, "store.db")
+	return func() store.Store {
+		s, err := bolt.OpenWith(path, bolt.Options{NoSync: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+}
+
+func publisher(t testing.TB, s store.Store) *Publisher {
+	t.Helper()
+	p, err := New(t.Context(), s, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// started returns a publisher on an empty store, both closed at the end of the test.
+func started(t testing.TB) *Publisher {
+	t.Helper()
+	s := place(t)()
+	p := publisher(t, s)
+	t.Cleanup(func() {
+		p.Close()
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+// keyValue returns a key with one secret, padded with a service name.
+func keyValue(t tb, secret, padding string) []byte {
+	t.Helper()
+	hash := sha256.Sum256([]byte(secret))
+	value, err := proto.Marshal(&gatewayv1.Key{
+		Source: gatewayv1.KeySource_KEY_SOURCE_STORE, Services: []string{padding},
+		Secrets: []*gatewayv1.Secret{{Sha256: hash[:], Id: secret}},
+	})
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	return value
+}
+
+func secretsOf(id store.ID, value []byte) []*gatewayv1.Secret {
+	var key gatewayv1.Key
+	if id.Kind != gatewayv1.Kind_KIND_KEY || proto.Unmarshal(value, &key) != nil {
+		return nil
+	}
+	return key.GetSecrets()
+}
+
+// putKey commits one key.
+func putKey(t tb, p *Publisher, name, secret string) Commit {
+	t.Helper()
+	return commit(t, p, func(tx Tx) { tx.Put(gatewayv1.Kind_KIND_KEY, name, keyValue(t, secret, "")) })
+}
+
+func commit(t tb, p *Publisher, fn func(Tx)) Commit {
+	t.Helper()
+	c, err := p.Commit(p.ctx, func(tx Tx) error {
+		fn(tx)
+		return nil
+	})
+	if err != nil {
+		t.Fatalf("Commit() = %v", err)
+	}
+	return c
+}
