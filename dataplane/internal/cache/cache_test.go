@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -61,11 +62,7 @@ func (m *model) list() []Entry {
 }
 
 func (m *model) content() *Content {
-	entries := make(map[Ref][]byte, len(m.entries))
-	for ref, value := range m.entries {
-		entries[ref] = value
-	}
-	return &Content{State: m.state, Entries: entries}
+	return &Content{State: m.state, Entries: maps.Clone(m.entries)}
 }
 
 func open(tb testing.TB, path string) *Dir {

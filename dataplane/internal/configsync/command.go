@@ -19,7 +19,8 @@ func (c *Client) obey(cmd *gatewayv1.Command, reply func(*gatewayv1.SyncRequest)
 			err = fmt.Errorf("service %q: no breaker", service)
 		}
 	case cmd.GetCheckDigest() != nil:
-		err = c.replica.checkDrift()
+		c.checkDigest(cmd.GetId(), reply)
+		return
 	case cmd.GetListKeys() != nil:
 		err = nil
 		c.replica.listKeys(cmd.GetId(), reply)
@@ -29,6 +30,19 @@ func (c *Client) obey(cmd *gatewayv1.Command, reply func(*gatewayv1.SyncRequest)
 		result.Error = err.Error()
 	}
 	reply(message(result))
+}
+
+// checkDigest answers before it asks for what has drifted: that ends the stream.
+func (c *Client) checkDigest(command uint64, reply func(*gatewayv1.SyncRequest)) {
+	result := &gatewayv1.CommandResult{Id: command}
+	drift := c.replica.checkDrift()
+	if drift != nil {
+		result.Error = drift.Error()
+	}
+	reply(message(result))
+	if drift != nil {
+		c.replica.askAnew(drift)
+	}
 }
 
 // listKeys sends every key as it is served, in pages.

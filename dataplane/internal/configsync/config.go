@@ -55,7 +55,7 @@ func (r *replica) takeConfigLocked(fresh []*gatewayv1.Record, began time.Time) r
 	if len(fresh) > 0 {
 		last := fresh[len(fresh)-1]
 		if want, err := gatewayv1.ParseDigest(last.GetDigestAfter()); err != nil || want != c.received {
-			r.resyncLocked(&c.part, "digest of the records differs")
+			r.askAnew(r.resyncLocked(&c.part, "digest of the records differs"))
 			return nil
 		}
 		moved := c.state.Epoch != r.epoch // the file names one epoch

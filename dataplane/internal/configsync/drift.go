@@ -20,14 +20,15 @@ func (r *replica) watchDrift(ctx context.Context) {
 		case <-tick.C:
 		case <-r.check:
 		}
-		if err := r.checkDrift(); err != nil {
-			r.opts.Log.Error("what is served is not what was sent, asking for it anew", "err", err)
+		if drift := r.checkDrift(); drift != nil {
+			r.askAnew(drift)
 		}
 	}
 }
 
-// checkDrift compares what is served with the digests it should have. A part that differs is asked for whole.
-func (r *replica) checkDrift() error {
+// checkDrift compares what is served with the digests it should have. A part that differs is given up; the caller asks for
+// it anew.
+func (r *replica) checkDrift() (drift *resyncError) {
 	r.mu.Lock()
 	built, builtState := r.opts.Holder.Load(), r.config.builtState
 	if built != r.config.built {
@@ -37,16 +38,13 @@ func (r *replica) checkDrift() error {
 	checkKeys := r.keys.present && !r.keys.broken
 	r.mu.Unlock()
 
-	var err error
 	if built != nil && built.Recompute() != builtState.Digest {
-		err = fmt.Errorf("configuration differs from revision %d", builtState.Revision)
-		r.noteDrift(&r.config.part, builtState)
+		drift = r.noteDrift(&r.config.part, builtState)
 	}
 	if checkKeys && digestOf(keysList) != keysState.Digest {
-		err = fmt.Errorf("keys differ from revision %d", keysState.Revision)
-		r.noteDrift(&r.keys.part, keysState)
+		drift = r.noteDrift(&r.keys.part, keysState)
 	}
-	return err
+	return drift
 }
 
 func digestOf(entries []cache.Entry) (d gatewayv1.Digest) {
@@ -56,10 +54,8 @@ func digestOf(entries []cache.Entry) (d gatewayv1.Digest) {
 	return d
 }
 
-func (r *replica) noteDrift(p *part, judged cache.State) {
+func (r *replica) noteDrift(p *part, judged cache.State) *resyncError {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !p.broken && p.state.Revision >= judged.Revision {
-		r.resyncLocked(p, fmt.Sprintf("what is served differs from revision %d", judged.Revision))
-	}
+	return r.resyncLocked(p, fmt.Sprintf("what is served differs from revision %d", judged.Revision))
 }

@@ -130,6 +130,29 @@ func TestNewEpochSameContent(t *testing.T) {
 	})
 }
 
+// Records that lead from what is here into the new epoch: the cache names the new one.
+func TestNewEpochByRecords(t *testing.T) {
+	dir, s := t.TempDir(), standard()
+	filled(t, dir, s, func(f *fleet, p *peer) {
+		p.end <- nil
+		p, _ = f.next()
+		s.epoch, s.lineage = "epoch-2", []*gatewayv1.Ancestor{{Epoch: "epoch-1", Revision: 2}}
+		bob := s.change(keysID, map[cache.Ref][]byte{key("bob"): keyValue("bob's")})
+		orders := s.change(configID, map[cache.Ref][]byte{service("orders"): serviceValue("/orders")})
+		p.say(s.welcome())
+		p.say(bob)
+		p.applied(keysID, 3)
+		p.say(orders)
+		p.applied(configID, 4)
+	})
+	serve(t, dir, func(f *fleet) {
+		_, hello := f.next()
+		if hello.GetEpoch() != "epoch-2" || len(hello.GetParts()) != 2 {
+			t.Errorf("Hello = %v, want both parts of epoch-2", hello)
+		}
+	})
+}
+
 func (p *peer) result(id uint64, want string) {
 	p.t.Helper()
 	r := await(p, "a result", func(m *gatewayv1.SyncRequest) (*gatewayv1.CommandResult, bool) {

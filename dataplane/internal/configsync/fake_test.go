@@ -3,7 +3,6 @@ package configsync
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -145,7 +144,7 @@ type dataplane struct {
 
 func newDataplane(tb testing.TB, dir *cache.Dir, options ...grpc.DialOption) *dataplane {
 	tb.Helper()
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := slog.New(slog.DiscardHandler)
 	if os.Getenv("TEST_LOG") != "" {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}
@@ -386,5 +385,13 @@ func (p *peer) heartbeat() *gatewayv1.DataPlaneHeartbeat {
 	p.t.Helper()
 	return await(p, "heartbeat", func(m *gatewayv1.SyncRequest) (*gatewayv1.DataPlaneHeartbeat, bool) {
 		return m.GetHeartbeat(), m.GetHeartbeat() != nil
+	})
+}
+
+// drifted waits for a heartbeat that says so.
+func (p *peer) drifted() {
+	p.t.Helper()
+	await(p, "heartbeat with drifted", func(m *gatewayv1.SyncRequest) (bool, bool) {
+		return true, m.GetHeartbeat().GetDrifted()
 	})
 }

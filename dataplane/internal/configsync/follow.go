@@ -20,10 +20,7 @@ func (r *replica) hello() *gatewayv1.Hello {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.follows = false
-	select {
-	case <-r.anew: // this Hello is what was asked for
-	default:
-	}
+	r.forgetAnew() // this Hello is what was asked for
 	h := &gatewayv1.Hello{Epoch: r.epochLocked(), Rejected: r.config.rejection}
 	for _, p := range r.parts() {
 		p.staging = nil

@@ -138,7 +138,7 @@ func (r *replica) takeKeysLocked(fresh []*gatewayv1.Record, began time.Time) rep
 	k.retryTaken(changed)
 	if want, err := gatewayv1.ParseDigest(last.GetDigestAfter()); err != nil || want != k.digest {
 		r.noteServingLocked()
-		r.resyncLocked(&k.part, "digest of the records differs")
+		r.askAnew(r.resyncLocked(&k.part, "digest of the records differs"))
 		return nil
 	}
 	moved := k.state.Epoch != r.epoch

@@ -174,13 +174,26 @@ func partState(id gatewayv1.Part, s cache.State) *gatewayv1.PartState {
 	return &gatewayv1.PartState{Part: id, Revision: s.Revision, Digest: s.Digest.Bytes(), Count: s.Count}
 }
 
-// resyncLocked asks for p whole: the sender ends the stream, and the next Hello is without it.
-func (r *replica) resyncLocked(p *part, reason string) {
+// resyncLocked gives p up as received: the next Hello is without it. askAnew brings that about.
+func (r *replica) resyncLocked(p *part, reason string) *resyncError {
 	p.broken, p.staging = true, nil
 	r.drifted.Store(true)
 	r.metrics.drift.WithLabelValues(partLabel(p.id)).Inc()
+	return &resyncError{p.id, reason}
+}
+
+// askAnew has the sender end the stream, so that the next one begins without the part. What was replied before is sent.
+func (r *replica) askAnew(why *resyncError) {
 	select {
-	case r.anew <- &resyncError{p.id, reason}:
+	case r.anew <- why:
 	default: // it ends already
+	}
+}
+
+func (r *replica) forgetAnew() {
+	select {
+	case why := <-r.anew:
+		r.opts.Log.Debug("asking for a part anew", "part", why.part)
+	default:
 	}
 }

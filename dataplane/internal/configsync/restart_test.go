@@ -133,11 +133,15 @@ func TestRejectedIsNotCached(t *testing.T) {
 		p.rejected(configID)
 		p.say(s.change(configID, map[cache.Ref][]byte{service("bad"): nil}))
 		p.applied(configID, 4)
+		p.say(s.change(configID, map[cache.Ref][]byte{service("bad"): serviceValue("no path"), service("newer"): serviceValue("/newer")}))
+		p.rejected(configID)
+		p.say(s.change(configID, map[cache.Ref][]byte{service("bad"): nil}))
+		p.applied(configID, 6)
 	})
 	serve(t, dir, func(f *fleet) {
 		<-f.Configured()
-		if got := f.serves(); !cmp.Equal(got, []string{"new", "users"}) {
-			t.Errorf("serves %q after a restart, want new and users", got)
+		if got := f.serves(); !cmp.Equal(got, []string{"new", "newer", "users"}) {
+			t.Errorf("serves %q after a restart, want new, newer and users", got)
 		}
 	})
 }

@@ -91,6 +91,13 @@ func TestRecords(t *testing.T) {
 		if f.admits("alice's") {
 			t.Error("a repeated record brought alice back")
 		}
+		p.say(&gatewayv1.Record{Revision: 1, Part: keysID, Puts: []*gatewayv1.Entry{
+			{Kind: gatewayv1.Kind_KIND_KEY, Id: "alice", Value: keyValue("alice's")},
+		}})
+		p.applied(keysID, 4)
+		if f.admits("alice's") {
+			t.Error("an old record brought alice back")
+		}
 		r5 := s.change(keysID, map[cache.Ref][]byte{key("carol"): keyValue("carol's")})
 		p.say([]*gatewayv1.Record{r4, r5}) // one old, one new
 		p.applied(keysID, 5)
@@ -207,6 +214,7 @@ func TestHeartbeats(t *testing.T) {
 		p.bring(s)
 		p.heartbeat()
 		began := time.Now()
+		p.say(&gatewayv1.ControlPlaneHeartbeat{TimeUs: 77}) // asks for no answer
 		beat := p.heartbeat()
 		if got := time.Since(began); got > heartbeatEvery {
 			t.Errorf("heartbeat after %v, want at most %v", got, heartbeatEvery)

@@ -114,7 +114,7 @@ func (b *builder) buildService(name string, raw []byte) (*Service, error) {
 	}
 	s := &Service{Name: name, Config: cfg, raw: raw, parts: b.live.partsOf(name)}
 	b.next.built = append(b.next.built, s)
-	last, err := s.parts.cluster.Handler(upstreamSettings(cfg))
+	last, err := s.parts.cluster.Handler(upstreamSettings(cfg, b.next.Settings.GetListener()))
 	if err != nil {
 		return nil, err
 	}

@@ -182,7 +182,7 @@ func (l *Live) abandon(s *Snapshot) {
 func (l *Live) adopt(next *Snapshot) {
 	l.transport.Update(transportSettings(next.Settings.GetTransport()))
 	for _, s := range next.built {
-		s.parts.cluster.Update(upstreamSettings(s.Config))
+		s.parts.cluster.Update(upstreamSettings(s.Config, next.Settings.GetListener()))
 		if s.parts.buckets != nil {
 			s.parts.buckets.Update(s.parts.rate, l.now())
 		}

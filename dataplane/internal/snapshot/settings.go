@@ -108,12 +108,13 @@ func serviceNumbers(s *gatewayv1.Service) []number {
 	}
 }
 
-func upstreamSettings(s *gatewayv1.Service) upstream.Settings {
+func upstreamSettings(s *gatewayv1.Service, l *gatewayv1.Listener) upstream.Settings {
 	return upstream.Settings{
 		URLs:              s.GetUrls(),
 		FailureThreshold:  int(s.GetCbFailureThreshold()),
 		ResetTimeout:      millis(s.GetCbResetTimeoutMs()),
 		MaxBody:           s.GetMaxBody(),
+		BodyTimeout:       millis(l.GetBodyTimeoutMs()),
 		FirstByteTimeout:  millis(s.GetFirstByteTimeoutMs()),
 		StreamIdleTimeout: millis(s.GetStreamIdleTimeoutMs()),
 		Timeout:           millis(s.GetTimeoutMs()),

@@ -2,7 +2,6 @@ package snapshot
 
 import (
 	"errors"
-	"io"
 	"log/slog"
 	"math"
 	"net/http"
@@ -79,7 +78,7 @@ func newFixture(tb testing.TB, custom map[string]Factory) *fixture {
 	tb.Helper()
 	f := &fixture{reg: prometheus.NewRegistry()}
 	var err error
-	f.live, err = NewLive(Deps{Keys: keys.NewTable(), Meters: f.reg, Custom: custom, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	f.live, err = NewLive(Deps{Keys: keys.NewTable(), Meters: f.reg, Custom: custom, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -241,7 +240,7 @@ func TestCustomMiddleware(t *testing.T) {
 	var got []string
 	f := newFixture(t, map[string]Factory{"geo": func(config []byte) (func(http.Handler) http.Handler, error) {
 		got = append(got, string(config))
-		return func(next http.Handler) http.Handler {
+		return func(http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
 		}, nil
 	}})
