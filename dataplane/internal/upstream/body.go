@@ -16,9 +16,8 @@ import (
 
 // What a client must keep to while it sends a body.
 const (
-	bodyReadTimeout = 30 * time.Second // between reads
-	bodyGrace       = 10 * time.Second // of reading, after which minBodyRate counts
-	minBodyRate     = 240              // bytes per second
+	bodyGrace   = 10 * time.Second // of reading, after which minBodyRate counts
+	minBodyRate = 240              // bytes per second
 )
 
 var (
@@ -33,10 +32,11 @@ var (
 type Body struct {
 	src    io.Reader
 	rc     *http.ResponseController
-	limit  int64     // bytes; 0: none
-	length int64     // announced; -1: unknown
-	stream bool      // no minimum rate
-	dog    *watchdog // told who is waited for; nil: nobody is
+	limit  int64         // bytes; 0: none
+	wait   time.Duration // between reads
+	length int64         // announced; -1: unknown
+	stream bool          // no minimum rate
+	dog    *watchdog     // told who is waited for; nil: nobody is
 
 	reading sync.Mutex // held during a Read of src
 
@@ -49,12 +49,12 @@ type Body struct {
 }
 
 // newBody returns r's body, nil if r has none.
-func newBody(w http.ResponseWriter, r *http.Request, limit int64) *Body {
+func newBody(w http.ResponseWriter, r *http.Request, s *Settings) *Body {
 	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
 		return nil
 	}
 	return &Body{
-		src: r.Body, rc: http.NewResponseController(w), limit: limit, length: r.ContentLength,
+		src: r.Body, rc: http.NewResponseController(w), limit: s.MaxBody, wait: or(s.BodyTimeout, defaultBody), length: r.ContentLength,
 		stream: strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc"),
 	}
 }
@@ -71,7 +71,7 @@ func (b *Body) Read(p []byte) (int, error) {
 		defer b.dog.backend()
 	}
 	start := time.Now()
-	_ = b.rc.SetReadDeadline(start.Add(bodyReadTimeout)) // not every writer has deadlines
+	_ = b.rc.SetReadDeadline(start.Add(b.wait)) // not every writer has deadlines
 	n, err := b.src.Read(p)
 	if errors.Is(err, io.EOF) {
 		_ = b.rc.SetReadDeadline(time.Time{}) // the server goes on reading

@@ -68,6 +68,48 @@ func TestClientErrors(t *testing.T) {
 	}
 }
 
+// A client that stops in the middle of its body is told so, and the backend is not blamed.
+func TestSilentBody(t *testing.T) {
+	b := backend(t, func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
+	g := newGateway(t, Settings{URLs: []string{b.URL}, BodyTimeout: 10 * time.Millisecond, FailureThreshold: 1, ResetTimeout: time.Hour})
+	_, in := g.send(t, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello")
+	resp, err := http.ReadResponse(in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if x := g.exchange(t); resp.StatusCode != http.StatusRequestTimeout || x.Refusal != "request_timeout" || x.Outcome.Failed != exchange.Client {
+		t.Errorf("answer = %d, exchange %q %+v; want 408 on the client's account", resp.StatusCode, x.Refusal, x.Outcome)
+	}
+	if got := g.cluster.Status()[0]; got.State != breaker.Closed {
+		t.Errorf("watch = %+v, want it untouched", got)
+	}
+}
+
+// The rate counts the time that is spent waiting for the client only, once that is long enough to judge.
+func TestSlowBody(t *testing.T) {
+	tests := []struct {
+		name   string
+		read   int64
+		waited time.Duration
+		stream bool
+		want   error
+	}{
+		{"fast", 2401, 10*time.Second + 1, false, nil},
+		{"slow", 2390, 10*time.Second + 1, false, errBodyTooSlow},
+		{"too early to tell", 0, 10 * time.Second, false, nil},
+		{"stream", 0, time.Minute, true, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b := &Body{stream: tt.stream}
+			if err := b.note(int(tt.read), nil, tt.waited); !errors.Is(err, tt.want) {
+				t.Errorf("note(%d bytes after %v) = %v, want %v", tt.read, tt.waited, err, tt.want)
+			}
+		})
+	}
+}
+
 func TestClientGone(t *testing.T) {
 	asked, canceled := make(chan struct{}), make(chan struct{})
 	b := backend(t, func(_ http.ResponseWriter, r *http.Request) {

@@ -171,7 +171,8 @@ func (f *flight) failed(err error) Outcome {
 // ended says whether the attempt was ended by the client, by a timeout, or from outside, and not by the backend.
 func (f *flight) ended(err error) (Outcome, bool) {
 	if o, ok := f.a.Body.fault(); ok {
-		o.Gone = o.Gone || f.r.Context().Err() != nil
+		// A read that failed ends the request's context, also one that only took too long.
+		o.Gone = o.Gone || o.Reason == refusal.BadRequest && f.r.Context().Err() != nil
 		return o, true
 	}
 	if f.ctx.Err() == nil {

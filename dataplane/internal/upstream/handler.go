@@ -46,7 +46,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := exchange.From(r.Context())
 	c := call{handler: h, w: w, r: r, x: x, attempt: Attempt{
 		Settings: h.settings, Path: path, WebSocket: webSocket, Tunnels: h.cluster.deps.Tunnels,
-		Body: newBody(w, r, h.settings.MaxBody), x: x,
+		Body: newBody(w, r, h.settings), x: x,
 	}}
 	if h.settings.Timeout > 0 {
 		c.attempt.Deadline = x.Start.Add(h.settings.Timeout)

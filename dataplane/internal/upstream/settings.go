@@ -17,6 +17,7 @@ const (
 	defaultFirstByte  = 30 * time.Second
 	defaultRead       = 30 * time.Second
 	defaultIdle       = 90 * time.Second
+	defaultBody       = 30 * time.Second
 	defaultMaxIdle    = 20_000
 	defaultMaxPerHost = 5_000
 )
@@ -31,6 +32,7 @@ type Settings struct {
 	ResetTimeout     time.Duration // for how long it is
 
 	MaxBody           int64         // of a request, in bytes; 0: no limit
+	BodyTimeout       time.Duration // between reads of a request's body; 0: 30 s
 	FirstByteTimeout  time.Duration // from the request written until the response head; 0: the transport's
 	StreamIdleTimeout time.Duration // silence after which a stream or tunnel ends; 0: 1 h
 	Timeout           time.Duration // of the whole request, tunnels after their head excepted; 0: none
