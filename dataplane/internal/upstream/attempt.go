@@ -1,7 +1,11 @@
 package upstream
 
 import (
+	"errors"
+	"fmt"
+	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"time"
 
@@ -76,4 +80,18 @@ func (o *Outcome) result() breaker.Result {
 		return breaker.Failure
 	}
 	return breaker.Ignored
+}
+
+// dialError shortens what net says of a failed connect to what operators need: the address and why. Other errors stay.
+func dialError(err error) error {
+	var op *net.OpError
+	if !errors.As(err, &op) || op.Op != "dial" || op.Addr == nil {
+		return err
+	}
+	why := op.Err
+	var call *os.SyscallError
+	if errors.As(why, &call) {
+		why = call.Err
+	}
+	return fmt.Errorf("%v: %w", op.Addr, why)
 }

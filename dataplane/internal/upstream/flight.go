@@ -161,7 +161,7 @@ func (f *flight) failed(err error) Outcome {
 	}
 	switch {
 	case !connected:
-		o.Stage = Unmade
+		o.Stage, o.Err = Unmade, dialError(err)
 	case stale: // it may have been dead before: not the backend's failure
 		o.Stage, o.Failed = StaleConn, exchange.Gateway
 	}

@@ -292,3 +292,15 @@ func TestSilentStreamEnds(t *testing.T) {
 	}
 	g.exchange(t)
 }
+
+func TestDialErrorIsShort(t *testing.T) {
+	dead := deadURL(t)
+	g := newGateway(t, Settings{URLs: []string{dead}})
+	if status, _ := g.get(t); status != http.StatusBadGateway {
+		t.Errorf("status = %d, want 502", status)
+	}
+	want := strings.TrimPrefix(dead, "http://") + ": connection refused"
+	if x := g.exchange(t); x.Outcome.Err == nil || x.Outcome.Err.Error() != want {
+		t.Errorf("error = %v, want %s", x.Outcome.Err, want)
+	}
+}
