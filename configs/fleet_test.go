@@ -105,12 +105,18 @@ const (
 // await returns once condition holds.
 func (f *fleet) await(what string, condition func() bool) {
 	f.t.Helper()
+	f.awaitOr(what, condition, func() string { return "" })
+}
+
+// awaitOr is await; if it was in vain, why says what there was instead.
+func (f *fleet) awaitOr(what string, condition func() bool, why func() string) {
+	f.t.Helper()
 	deadline := time.Now().Add(patience)
 	tick := time.NewTicker(look)
 	defer tick.Stop()
 	for !condition() {
 		if time.Now().After(deadline) {
-			f.t.Fatalf("waited %v for %s", patience, what)
+			f.t.Fatalf("waited %v for %s %s", patience, what, why())
 		}
 		<-tick.C
 	}
