@@ -17,8 +17,8 @@ func parseKey(name string, raw []byte) (*keys.Identity, error) {
 	if err := proto.Unmarshal(raw, &k); err != nil {
 		return nil, fmt.Errorf("not a key: %w", err)
 	}
-	if unknown := snapshot.UnknownFields(&k); unknown != "" {
-		return nil, fmt.Errorf("unknown fields %s: this data plane is too old for it", unknown)
+	if hasUnknown(&k) {
+		return nil, fmt.Errorf("unknown fields %s: this data plane is too old for it", snapshot.UnknownFields(&k))
 	}
 	if n := len(k.GetSecrets()); n < 1 || n > 2 {
 		return nil, fmt.Errorf("got %d secrets (want 1 or 2)", n)
@@ -35,4 +35,14 @@ func parseKey(name string, raw []byte) (*keys.Identity, error) {
 		id.Secrets = append(id.Secrets, secret)
 	}
 	return id, nil
+}
+
+// hasUnknown is snapshot.UnknownFields without the cost of general reflection: a restart asks it for every key.
+func hasUnknown(k *gatewayv1.Key) bool {
+	for _, s := range k.GetSecrets() {
+		if len(s.ProtoReflect().GetUnknown()) > 0 {
+			return true
+		}
+	}
+	return len(k.ProtoReflect().GetUnknown()) > 0
 }

@@ -152,6 +152,8 @@ func TestRejectedConfiguration(t *testing.T) {
 
 func TestUnusableKeys(t *testing.T) {
 	unknown := append(keyValue("unknown's"), 0xf8, 0x07, 0x01) // field 127
+	nested := marshal(&gatewayv1.Key{Secrets: []*gatewayv1.Secret{{}}})
+	nested = append(nested[:1], 3, 0xf8, 0x07, 0x01) // a secret with field 127
 	short := marshal(&gatewayv1.Key{Secrets: []*gatewayv1.Secret{{Sha256: []byte("short")}}})
 	tests := []struct {
 		name   string
@@ -165,6 +167,7 @@ func TestUnusableKeys(t *testing.T) {
 		{"taken", keyValue("alice's"), "taken by key \"alice\""},
 		{"twice", keyValue("same", "same"), "taken by secret"},
 		{"unknown", unknown, "unknown fields 127"},
+		{"unknown in a secret", nested, "unknown fields secrets.127"},
 		{"utf8", []byte{0x1a, 0x01, 0xff}, "UTF-8"},
 	}
 	for _, tt := range tests {
