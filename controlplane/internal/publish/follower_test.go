@@ -59,9 +59,9 @@ func (f *follower) follow(t tb, p *Publisher) bool {
 	case UpToDate:
 		return false
 	case Records:
-		f.applyRun(t, update.Run)
+		f.applyRun(t, update.Run, p.maxMessage)
 	case Snapshot:
-		f.applySnapshot(t, update.Chunks)
+		f.applySnapshot(t, update.Chunks, p.maxMessage)
 	}
 	f.have = update.To
 	if f.digest != f.have.Digest {
@@ -70,9 +70,9 @@ func (f *follower) follow(t tb, p *Publisher) bool {
 	return true
 }
 
-func (f *follower) applyRun(t tb, run []Encoded) {
+func (f *follower) applyRun(t tb, run []Encoded, most int) {
 	t.Helper()
-	message := decodeMessage(t, run...)
+	message := decodeMessage(t, most, run...)
 	if len(message.GetRecords()) != len(run) {
 		t.Fatalf("a run of %d holds %d records", len(run), len(message.GetRecords()))
 	}
@@ -94,12 +94,12 @@ func (f *follower) applyRun(t tb, run []Encoded) {
 	}
 }
 
-func (f *follower) applySnapshot(t tb, chunks []Encoded) {
+func (f *follower) applySnapshot(t tb, chunks []Encoded, most int) {
 	t.Helper()
 	f.content, f.digest = map[store.ID][]byte{}, gatewayv1.Digest{}
 	var last store.ID
 	for i, chunk := range chunks {
-		c := decodeMessage(t, chunk).GetSnapshot()
+		c := decodeMessage(t, most, chunk).GetSnapshot()
 		if int(c.GetIndex()) != i || c.GetLast() != (i == len(chunks)-1) || c.GetState().GetPart() != f.part {
 			t.Fatalf("chunk %d of %d: index %d, last %v, part %v", i, len(chunks), c.GetIndex(), c.GetLast(), c.GetState().GetPart())
 		}
@@ -118,11 +118,11 @@ func (f *follower) applySnapshot(t tb, chunks []Encoded) {
 }
 
 // decodeMessage decodes the concatenation of encodings, which is one message.
-func decodeMessage(t tb, encoded ...Encoded) *gatewayv1.SyncResponse {
+func decodeMessage(t tb, most int, encoded ...Encoded) *gatewayv1.SyncResponse {
 	t.Helper()
 	all := slices.Concat(encoded...)
-	if len(all) > maxMessage {
-		t.Fatalf("a message of %d bytes (want at most %d)", len(all), maxMessage)
+	if len(all) > most {
+		t.Fatalf("a message of %d bytes (want at most %d)", len(all), most)
 	}
 	message := &gatewayv1.SyncResponse{}
 	if err := proto.Unmarshal(all, message); err != nil {
