@@ -18,7 +18,7 @@ func (m *Member) Describe(head store.State) *gatewayv1.DataPlane {
 	out := &gatewayv1.DataPlane{
 		Id: m.id, Address: m.address, Version: m.version, State: state, Reason: reason,
 		Revision: max(config.revision, keys.revision), ConfigRevision: config.revision, KeysRevision: keys.revision,
-		Digest: config.digest.Add(keys.digest).Bytes(), DesiredRevision: head.Revision, LastSeenAtMs: unixMilli(m.lastSeen),
+		Digest: config.digest.Add(keys.digest).Bytes(), DesiredRevision: max(head.Config.Revision, head.Keys.Revision), LastSeenAtMs: unixMilli(m.lastSeen),
 	}
 	if m.session != nil {
 		out.ConnectedAtMs, out.ClockOffsetMs = unixMilli(m.connectedAt), millis(m.offset)
