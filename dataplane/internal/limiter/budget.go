@@ -14,7 +14,7 @@ const visits = 2
 
 // Budget bounds the buckets of all tables that share it. Make it with NewBudget.
 type Budget struct {
-	max     int64
+	max     atomic.Int64
 	count   atomic.Int64 // buckets, and those about to be made
 	evicted atomic.Uint64
 
@@ -25,10 +25,17 @@ type Budget struct {
 
 // NewBudget returns a budget of limit buckets; 0 or less: 1,000,000.
 func NewBudget(limit int) *Budget {
+	b := new(Budget)
+	b.Resize(limit)
+	return b
+}
+
+// Resize sets another bound; 0 or less: 1,000,000. Buckets above a lower one go as new ones come, two for one.
+func (b *Budget) Resize(limit int) {
 	if limit <= 0 {
 		limit = defaultBudget
 	}
-	return &Budget{max: int64(limit)}
+	b.max.Store(int64(limit))
 }
 
 // Evicted returns how many buckets have been dropped to keep the bound.
@@ -56,12 +63,15 @@ func (b *Budget) release(n int) { b.count.Add(-int64(n)) }
 
 // reserve makes room for one bucket of t.
 func (b *Budget) reserve(t *Table, now int64) {
-	if b.count.Add(1) <= b.max {
+	if b.count.Add(1) <= b.max.Load() {
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.evictLocked(t, now) {
+	for range 2 {
+		if b.count.Load() <= b.max.Load() || !b.evictLocked(t, now) {
+			return
+		}
 		b.evicted.Add(1)
 		b.release(1)
 	}

@@ -89,3 +89,25 @@ func TestConcurrentTakes(t *testing.T) {
 		t.Errorf("%d buckets after Close, want 0", b.Len())
 	}
 }
+
+func TestResize(t *testing.T) {
+	b := NewBudget(100)
+	table := NewTable(mustRate(t, 1, 1), b)
+	for c := range Client(100) {
+		table.Take(c, 0)
+	}
+	b.Resize(10)
+	for c := range Client(90) { // each new bucket costs two old ones
+		table.Take(1000+c, 0)
+	}
+	if got := b.Len(); got != 10 {
+		t.Errorf("Len() = %d after shrinking, want 10", got)
+	}
+	b.Resize(50)
+	for c := range Client(100) {
+		table.Take(2000+c, 0)
+	}
+	if got := b.Len(); got != 50 {
+		t.Errorf("Len() = %d after growing, want 50", got)
+	}
+}

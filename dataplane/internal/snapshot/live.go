@@ -2,7 +2,6 @@ package snapshot
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -15,9 +14,6 @@ import (
 	"apigateway/dataplane/internal/breaker"
 	"apigateway/dataplane/internal/limiter"
 	"apigateway/dataplane/internal/middleware/authapikey"
-	"apigateway/dataplane/internal/middleware/circuitbreaker"
-	"apigateway/dataplane/internal/middleware/metrics"
-	"apigateway/dataplane/internal/middleware/ratelimit"
 	"apigateway/dataplane/internal/refusal"
 	"apigateway/dataplane/internal/upstream"
 	gatewayv1 "apigateway/proto/gateway/v1"
@@ -47,14 +43,6 @@ type Live struct {
 	settings []byte              // as published
 	budget   *limiter.Budget     // nil before the first build that limits
 	pending  *Snapshot           // built and not published; nil: none
-}
-
-// meters are the metrics that have one series or more per service.
-type meters struct {
-	limited  *ratelimit.Metrics
-	breakers *circuitbreaker.Metrics
-	requests *metrics.Metrics
-	upstream *upstream.Metrics
 }
 
 // parts are the live parts of one service. Those that its chain does not need are nil.
@@ -99,13 +87,7 @@ func NewLive(deps Deps) (*Live, error) {
 		began:     time.Now(),
 		services:  map[string]*Service{},
 	}
-	var errs [5]error
-	l.metrics.limited, errs[0] = ratelimit.NewMetrics(deps.Meters)
-	l.metrics.breakers, errs[1] = circuitbreaker.NewMetrics(deps.Meters)
-	l.metrics.requests, errs[2] = metrics.NewMetrics(deps.Meters)
-	l.metrics.upstream, errs[3] = upstream.NewMetrics(deps.Meters)
-	l.Refused, errs[4] = refusal.NewCounters(deps.Meters)
-	return l, errors.Join(errs[:]...)
+	return l, l.newMeters(deps.Meters)
 }
 
 // Tunnels returns the tunnels and streams that are open.
@@ -142,7 +124,7 @@ func (l *Live) partsOf(name string) parts {
 	}
 }
 
-// budgetFor returns the bound on buckets. It is that of the first configuration for as long as the process runs.
+// budgetFor returns the bound on buckets, which outlives configurations.
 func (l *Live) budgetFor(s *gatewayv1.Settings) *limiter.Budget {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -181,6 +163,7 @@ func (l *Live) abandon(s *Snapshot) {
 // adopt lets the live parts take over the settings of what is going to serve.
 func (l *Live) adopt(next *Snapshot) {
 	l.transport.Update(transportSettings(next.Settings.GetTransport()))
+	l.budgetFor(next.Settings).Resize(int(next.Settings.GetMaxBuckets()))
 	for _, s := range next.built {
 		s.parts.cluster.Update(upstreamSettings(s.Config, next.Settings.GetListener()))
 		if s.parts.buckets != nil {
