@@ -98,7 +98,10 @@ func newPlane(opts Options) (*plane, *cache.Dir, error) {
 	p.cut = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "gateway_drain_cut_total", Help: "Requests and tunnels that were cut at the end of a drain.",
 	})
-	if err := p.meters.Register(p.cut); err != nil {
+	tunnels := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "gateway_tunnels_open", Help: "Tunnels and streams that are open.",
+	}, func() float64 { return float64(p.tunnels.Len()) })
+	if err := errors.Join(p.meters.Register(p.cut), p.meters.Register(tunnels)); err != nil {
 		return nil, nil, err
 	}
 	var err error

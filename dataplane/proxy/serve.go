@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -90,9 +91,6 @@ func (p *plane) newConns() (*conns, error) {
 	refused := prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "gateway_connections_refused_total", Help: "Connections that were refused because too many were open.",
 	})
-	if err := p.meters.Register(refused); err != nil {
-		return nil, err
-	}
 	files := fileLimit()
 	limit := func() int64 {
 		configured := int64(defaultMaxConns)
@@ -101,5 +99,12 @@ func (p *plane) newConns() (*conns, error) {
 		}
 		return min(configured, files/10*9)
 	}
-	return newConns(limit, refused.Inc), nil
+	c := newConns(limit, refused.Inc)
+	open := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "gateway_connections_open", Help: "Connections of clients that are open, without tunnels.",
+	}, func() float64 {
+		n, _ := c.count()
+		return float64(n)
+	})
+	return c, errors.Join(p.meters.Register(refused), p.meters.Register(open))
 }

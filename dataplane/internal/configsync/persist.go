@@ -28,7 +28,8 @@ func (r *replica) saveLocked(p *part, fresh []*gatewayv1.Record, all func() []ca
 	if err != nil {
 		r.metrics.cacheErrors.Inc()
 	}
-	p.unsaved, p.saved = err != nil, false
+	r.setUnsavedLocked(p, err != nil)
+	p.saved = false
 	if err == nil && dir.NeedsCheckpoint(p.id) {
 		r.compactLocked(p, all)
 	}
@@ -48,9 +49,19 @@ func (r *replica) compactLocked(p *part, all func() []cache.Entry) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		if p.unsaved {
-			p.unsaved, p.saved = false, true
+			r.setUnsavedLocked(p, false)
+			p.saved = true
 		}
 	})
+}
+
+func (r *replica) setUnsavedLocked(p *part, unsaved bool) {
+	p.unsaved = unsaved
+	value := 0.0
+	if unsaved {
+		value = 1
+	}
+	r.metrics.unsaved.WithLabelValues(partLabel(p.id)).Set(value)
 }
 
 // retryCache tries to bring to the cache what it refused, and tells what it has taken since.

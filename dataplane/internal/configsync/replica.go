@@ -163,6 +163,9 @@ func (r *replica) noteServingLocked() {
 		served = append(served, partState(r.keys.id, r.keys.served()))
 	}
 	r.serving.Store(&served)
+	for _, s := range served {
+		r.metrics.revision.WithLabelValues(partLabel(s.GetPart())).Set(float64(s.GetRevision()))
+	}
 	r.metrics.unusable.Set(float64(len(r.keys.unusable)))
 }
 
