@@ -1,0 +1,270 @@
+package http1
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"apigateway/dataplane/internal/refusal"
+	"apigateway/dataplane/internal/wire"
+)
+
+// What a client must keep to while it sends a body, beside Settings.BodyTimeout.
+const (
+	bodyGrace   = 10 * time.Second // of waiting, after which minBodyRate counts
+	minBodyRate = 240              // bytes per second
+)
+
+// Errors of a body's Read. Both are time-outs for errors.Is(err, os.ErrDeadlineExceeded).
+var (
+	ErrBodyTimeout = fmt.Errorf("request body: nothing came in time: %w", os.ErrDeadlineExceeded)
+	ErrBodyTooSlow = fmt.Errorf("request body under %d B/s: %w", minBodyRate, os.ErrDeadlineExceeded)
+)
+
+// body is a request's body. Its errors are those above, io.ErrUnexpectedEOF for one that breaks off, and a *wire.Violation for one that is
+// malformed. One goroutine at a time may read it.
+type body struct {
+	in      *input
+	timeout time.Duration // between reads
+	noRate  bool          // it may come as slowly as it likes
+
+	interim   func() error // sends 100 Continue
+	continues bool         // … which is due at the first read
+	chunked   bool
+	begun     bool  // chunked: there was a chunk, whose data is followed by CRLF
+	left      int64 // of the body, chunked: of the chunk
+	err       error // how it ended; nil: not yet
+	closed    bool
+	total     int64
+	waited    time.Duration
+}
+
+// Read is part of io.Reader. The end comes with the last bytes if it is known by then.
+func (b *body) Read(p []byte) (int, error) {
+	b.in.body.Lock()
+	defer b.in.body.Unlock()
+	if b.closed {
+		return 0, http.ErrBodyReadAfterClose
+	}
+	return b.next(p)
+}
+
+// Close is part of io.Closer: later reads fail. The engine deals with what was not read.
+func (b *body) Close() error {
+	b.in.body.Lock()
+	defer b.in.body.Unlock()
+	b.closed = true
+	return nil
+}
+
+// Buffered returns how many bytes can be read without waiting for the client.
+func (b *body) Buffered() int {
+	b.in.body.Lock()
+	defer b.in.body.Unlock()
+	if b.err != nil || b.closed {
+		return 0
+	}
+	return int(min(b.left, int64(len(b.in.bytes()))))
+}
+
+func (b *body) next(p []byte) (int, error) {
+	if b.err != nil || len(p) == 0 {
+		return 0, b.err
+	}
+	if b.continues && len(b.in.bytes()) == 0 { // a client that has begun does not wait (RFC 9110 section 10.1.1)
+		if b.err = b.interim(); b.err != nil {
+			return 0, b.err
+		}
+	}
+	b.continues = false
+	if b.left == 0 && b.chunked {
+		if b.err = b.nextChunk(); b.err != nil {
+			return 0, b.err
+		}
+	}
+	n, err := b.data(p[:min(int64(len(p)), b.left)])
+	b.took(int64(n))
+	if err != nil {
+		b.err = err
+	}
+	return n, b.err
+}
+
+// took notes n bytes of data.
+func (b *body) took(n int64) {
+	b.left -= n
+	b.total += n
+	if b.left > 0 {
+		return
+	}
+	const end = "\r\n0\r\n\r\n"
+	if !b.chunked {
+		b.err = io.EOF
+	} else if bytes.HasPrefix(b.in.bytes(), []byte(end)) {
+		b.in.skip(len(end))
+		b.err = io.EOF
+	}
+}
+
+// data reads what is buffered, or past the buffer.
+func (b *body) data(p []byte) (n int, err error) {
+	if buffered := b.in.bytes(); len(buffered) > 0 {
+		n = copy(p, buffered)
+		b.in.skip(n)
+		return n, nil
+	}
+	if b.chunked && len(p) < smallBuffer { // the next chunk's line may come along
+		if err = b.fill(); err != nil {
+			return 0, err
+		}
+		return b.data(p)
+	}
+	err = b.wait(func() (err error) {
+		n, err = b.in.read(p)
+		return err
+	})
+	return n, err
+}
+
+func (b *body) fill() error { return b.wait(b.in.fill) }
+
+// wait keeps the client to its limits while read waits for it.
+func (b *body) wait(read func() error) error {
+	if !b.in.hasDeadline() {
+		b.in.within(b.timeout)
+	}
+	start := b.in.clock.now.Load()
+	err := read()
+	b.waited += time.Duration(b.in.clock.now.Load() - start)
+	timedOut := b.in.timedOut()
+	b.in.within(0)
+	switch {
+	case err == io.EOF: //nolint:errorlint // a connection's own end, never wrapped
+		return io.ErrUnexpectedEOF
+	case err != nil && timedOut:
+		return ErrBodyTimeout
+	case err == nil && !b.noRate && b.waited > bodyGrace && float64(b.total) < minBodyRate*b.waited.Seconds():
+		return ErrBodyTooSlow
+	}
+	return err
+}
+
+// nextChunk reads up to the next chunk's data. At the end of the body it returns io.EOF.
+func (b *body) nextChunk() error {
+	if b.begun {
+		if line, err := b.line(0); err != nil {
+			return err
+		} else if len(line) > 0 {
+			return bad(refusal.BadRequest, "no CRLF behind a chunk")
+		}
+	}
+	b.begun = true
+	line, err := b.line(maxChunkLine)
+	if err != nil {
+		return err
+	}
+	size, v := parseChunkLine(line)
+	if v != nil {
+		return v
+	}
+	if size == 0 {
+		return b.trailers()
+	}
+	b.left = size
+	return nil
+}
+
+// trailers reads and drops the trailer section.
+func (b *body) trailers() error {
+	for fields, size := 0, 0; ; fields++ {
+		line, err := b.line(wire.MaxHead - size)
+		if err != nil {
+			return err
+		}
+		if len(line) == 0 {
+			return io.EOF
+		}
+		if fields == wire.MaxFields {
+			return bad(refusal.HeaderTooLarge, "more than %d trailers", wire.MaxFields)
+		}
+		size += len(line) + len("\r\n")
+		if v := parseTrailer(line); v != nil {
+			return v
+		}
+	}
+}
+
+// line consumes a line of at most limit bytes and returns it without its CRLF; it is valid until the next read.
+func (b *body) line(limit int) ([]byte, error) {
+	for seen := 0; ; {
+		have := b.in.bytes()
+		if i := bytes.IndexByte(have[seen:], '\n'); i >= 0 {
+			end := seen + i
+			if end == 0 || have[end-1] != '\r' {
+				return nil, bad(refusal.BadRequest, "line in a chunked body does not end in CRLF")
+			}
+			if end-1 > limit {
+				return nil, bad(refusal.BadRequest, "line over %d bytes in a chunked body", limit)
+			}
+			line := have[:end-1]
+			b.in.skip(end + 1)
+			return line, nil
+		}
+		if seen = len(have); seen > limit+len("\r") {
+			return nil, bad(refusal.BadRequest, "line over %d bytes in a chunked body", limit)
+		}
+		if err := b.fill(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// WriteNTo moves at most limit bytes of the body to dst. Between two plain TCP connections they do not pass through the process if the
+// body has a length; an error is then either side's. It returns io.EOF at the end of the body.
+func (b *body) WriteNTo(dst io.Writer, limit int64) (n int64, err error) {
+	b.in.body.Lock()
+	defer b.in.body.Unlock()
+	to, ok := dst.(*net.TCPConn)
+	from, plain := b.in.nc.(*net.TCPConn)
+	if b.closed || b.err != nil || b.continues || !ok || !plain || b.chunked || len(b.in.bytes()) > 0 {
+		return b.copyTo(dst, limit)
+	}
+	src := io.LimitedReader{R: from, N: min(limit, b.left)}
+	err = b.wait(func() error {
+		for {
+			moved, err := to.ReadFrom(&src)
+			n += moved
+			if err == nil && src.N > 0 {
+				return io.EOF
+			}
+			if err == nil || !b.in.spurious(err) {
+				return err
+			}
+		}
+	})
+	b.took(n)
+	if err != nil {
+		b.err = err
+	}
+	return n, b.err
+}
+
+// copyTo is WriteNTo through a buffer, for one read.
+func (b *body) copyTo(dst io.Writer, limit int64) (int64, error) {
+	if b.closed {
+		return 0, http.ErrBodyReadAfterClose
+	}
+	buf := largeBuffers.Get().(*[largeBuffer]byte)
+	defer largeBuffers.Put(buf)
+	n, err := b.next(buf[:min(limit, largeBuffer)])
+	if n > 0 {
+		if wrote, werr := dst.Write(buf[:n]); werr != nil {
+			return int64(wrote), werr
+		}
+	}
+	return int64(n), err
+}

@@ -1,0 +1,203 @@
+package http1
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"apigateway/dataplane/internal/wire"
+)
+
+// Read buffers come in two sizes: most heads fit the small one, all fit the large one with the empty lines around them.
+const (
+	smallBuffer = 4 << 10
+	largeBuffer = wire.MaxHead + smallBuffer
+)
+
+var (
+	smallBuffers = sync.Pool{New: func() any { return new([smallBuffer]byte) }}
+	largeBuffers = sync.Pool{New: func() any { return new([largeBuffer]byte) }}
+)
+
+var longAgo = time.Unix(1, 0)
+
+// input is the reading side of a connection. It has a buffer only while there are bytes in it, or a message is being read.
+//
+// Waits are bounded by due, which costs a store; the server's sweep ends a read that takes longer by moving the connection's deadline
+// into the past. As the wait may have ended just then, a read that finds the deadline over looks whether it is.
+type input struct {
+	nc    net.Conn
+	raw   syscall.RawConn // of the socket below nc; nil: there is none
+	clock *clock
+
+	buf  []byte // nil, small or large; buf[r:w] is unread
+	r, w int
+
+	due     atomic.Int64 // end of the wait on the server's clock; 0: none
+	stopped atomic.Bool  // reads of the body are to end at once
+
+	deadline sync.Mutex // held while nc's read deadline is set
+	user     time.Time  // the handler's; zero: none
+
+	body sync.Mutex // held while a body is read, and by whoever looks ahead meanwhile
+
+	tiny [1]byte
+	try  func(fd uintptr) bool // of await, made once; nil: awaitTiny
+	n    int                   // what try read
+	fail error
+}
+
+func (in *input) bytes() []byte { return in.buf[in.r:in.w] }
+
+// skip consumes n bytes.
+func (in *input) skip(n int) {
+	if in.r += n; in.r == in.w {
+		in.r, in.w = 0, 0
+	}
+}
+
+// release gives the buffer back if nothing is in it.
+func (in *input) release() {
+	if in.buf != nil && in.r == in.w {
+		freeBuffer(in.buf)
+		in.buf, in.r, in.w = nil, 0, 0
+	}
+}
+
+func freeBuffer(b []byte) {
+	switch len(b) {
+	case smallBuffer:
+		smallBuffers.Put((*[smallBuffer]byte)(b))
+	case largeBuffer:
+		largeBuffers.Put((*[largeBuffer]byte)(b))
+	}
+}
+
+func (in *input) need() {
+	if in.buf == nil {
+		in.buf = smallBuffers.Get().(*[smallBuffer]byte)[:]
+	}
+}
+
+// makeRoom makes room behind the unread bytes, false if a large buffer is full of them.
+func (in *input) makeRoom() bool {
+	in.need()
+	switch {
+	case in.w < len(in.buf):
+	case in.r > 0:
+		in.w = copy(in.buf, in.buf[in.r:in.w])
+		in.r = 0
+	case len(in.buf) == smallBuffer:
+		large := largeBuffers.Get().(*[largeBuffer]byte)[:]
+		copy(large, in.buf)
+		freeBuffer(in.buf)
+		in.buf = large
+	default:
+		return false
+	}
+	return true
+}
+
+var errFull = errors.New("read buffer is full")
+
+// fill reads more into the buffer.
+func (in *input) fill() error {
+	if !in.makeRoom() {
+		return errFull // no limit on what is parsed reaches that far
+	}
+	n, err := in.read(in.buf[in.w:])
+	in.w += n
+	return err
+}
+
+// read reads from the connection past the buffer. It returns either bytes or an error.
+func (in *input) read(p []byte) (int, error) {
+	for {
+		n, err := in.nc.Read(p)
+		if n > 0 {
+			return n, nil
+		}
+		if err != nil && !in.spurious(err) {
+			return 0, err
+		}
+	}
+}
+
+// spurious reports whether err is a deadline that was not meant for this wait. It restores the one that is.
+func (in *input) spurious(err error) bool {
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return false
+	}
+	in.deadline.Lock()
+	defer in.deadline.Unlock()
+	over := in.stopped.Load() || in.clock.passed(in.due.Load()) || !in.user.IsZero() && !time.Now().Before(in.user)
+	return !over && in.nc.SetReadDeadline(in.user) == nil
+}
+
+// timedOut reports whether the wait that is set is over.
+func (in *input) timedOut() bool { return in.clock.passed(in.due.Load()) }
+
+// within bounds what is waited for next; 0 ends the bound.
+func (in *input) within(d time.Duration) {
+	if d == 0 {
+		in.due.Store(0)
+		return
+	}
+	in.due.Store(in.clock.after(d))
+}
+
+// setDeadline is the handler's deadline for reads. It takes the place of the engine's own between two reads of a body.
+func (in *input) setDeadline(t time.Time) error {
+	in.deadline.Lock()
+	defer in.deadline.Unlock()
+	in.user = t
+	return in.nc.SetReadDeadline(t)
+}
+
+func (in *input) hasDeadline() bool {
+	in.deadline.Lock()
+	defer in.deadline.Unlock()
+	return !in.user.IsZero()
+}
+
+// expire ends a wait that is over, if it still is one. The server's sweep calls it.
+func (in *input) expire() {
+	in.deadline.Lock()
+	defer in.deadline.Unlock()
+	if in.timedOut() {
+		_ = in.nc.SetReadDeadline(longAgo) // fails on a closed connection only
+	}
+}
+
+// awaitTiny waits for the first bytes of a message without a buffer: one byte is read into what the connection has anyway. It is await for
+// connections that have no descriptor to wait on, and for TLS, whose layer may hold bytes that the descriptor does not show.
+func (in *input) awaitTiny() error {
+	if _, err := in.read(in.tiny[:]); err != nil {
+		return err
+	}
+	in.need()
+	in.w = copy(in.buf, in.tiny[:])
+	return nil
+}
+
+// lookAhead reports whether the client's stream has ended, by reading on for a moment. It finds nothing out while a body is being read,
+// whose reader will see the end itself, nor once a buffer is full of pipelined requests.
+func (in *input) lookAhead() bool {
+	if !in.body.TryLock() {
+		return false
+	}
+	defer in.body.Unlock()
+	in.deadline.Lock()
+	defer in.deadline.Unlock()
+	if !in.makeRoom() || in.nc.SetReadDeadline(time.Now().Add(time.Millisecond)) != nil {
+		return false
+	}
+	n, err := in.nc.Read(in.buf[in.w:])
+	in.w += n
+	_ = in.nc.SetReadDeadline(in.user) // fails on a closed connection only
+	return n == 0 && err != nil && !errors.Is(err, os.ErrDeadlineExceeded)
+}
