@@ -1,7 +1,6 @@
 package grpcapi
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"unicode"
@@ -43,7 +42,10 @@ func checkHello(h *gatewayv1.Hello) error {
 		}
 		cleanRejected(r)
 	}
-	return errors.Join(checkParts("hello: parts", h.GetParts()), checkParts("hello: serving", h.GetServing()))
+	if err := checkParts("hello: parts", h.GetParts()); err != nil {
+		return err
+	}
+	return checkParts("hello: serving", h.GetServing())
 }
 
 func checkID(id string) error {

@@ -57,6 +57,7 @@ func flowOf(part gatewayv1.Part) int {
 // flow is the traffic of one part: at most one update is under way at a time.
 type flow struct {
 	have     publish.Have   // what the data plane has taken in
+	floor    uint64         // a snapshot of an earlier revision would go back within the epoch
 	claimed  bool           // have is what its Hello said, and was not compared with the log yet
 	inFlight bool           // update is under way: not yet answered
 	update   publish.Update // the newest one
@@ -88,6 +89,14 @@ func (f *flow) piece(i int) frame {
 // unanswered reports whether the data plane has all of an update and has not answered it.
 func (f *flow) unanswered() bool { return f.inFlight && f.sent == f.pieces() }
 
+// lacking returns what to ask the publisher for.
+func (f *flow) lacking() publish.Have {
+	if f.have.Ours {
+		return f.have
+	}
+	return publish.Have{Revision: f.floor}
+}
+
 // begin puts an update under way.
 func (f *flow) begin(u publish.Update) { f.update, f.inFlight, f.sent = u, true, 0 }
 
@@ -110,6 +119,9 @@ func (ses *session) start(head store.State) {
 	for i, part := range parts {
 		own := head.Part(part)
 		ses.atStart[i] = publish.Have{Revision: own.Revision, Digest: own.Digest, Ours: true}
+		if ses.hello.GetEpoch() == head.Epoch { // it may have had a part up to here, and not say so because it lost it
+			ses.flows[i].floor = own.Revision
+		}
 	}
 	for _, p := range ses.hello.GetParts() {
 		i := flowOf(p.GetPart())

@@ -155,7 +155,7 @@ func (f *flow) distrust(what string, got gatewayv1.Digest) error {
 	if f.full {
 		return status.Errorf(codes.DataLoss, "%s: got digest %v after a full snapshot (want %v)", what, got, f.have.Digest)
 	}
-	f.have.Ours = false
+	f.have.Ours, f.floor = false, f.have.Revision
 	return nil
 }
 

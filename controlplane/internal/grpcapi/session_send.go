@@ -116,12 +116,12 @@ func (ses *session) beginUpdate(i int) error {
 	f := &ses.flows[i]
 	for {
 		ses.mu.Lock()
-		busy, have := f.inFlight, f.have
+		busy, have, lacking := f.inFlight, f.have, f.lacking()
 		ses.mu.Unlock()
 		if busy {
 			return nil
 		}
-		update, err := ses.srv.publisher.Next(parts[i], have)
+		update, err := ses.srv.publisher.Next(parts[i], lacking)
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,195 @@
+package grpcapi
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	"apigateway/controlplane/internal/publish"
+	gatewayv1 "apigateway/proto/gateway/v1"
+)
+
+// A long snapshot of the keys comes in pieces, and a change of the configuration overtakes it.
+func TestConfigOvertakesASnapshot(t *testing.T) {
+	w := newWorld(t, options{})
+	names := make([]string, 20_000)
+	for i := range names {
+		names[i] = fmt.Sprintf("key-%05d", i)
+	}
+	w.putKeys(names, 250)
+	p := newPeer(t, "a")
+	p.connect(w)
+	var chunksBefore int
+	for changed := false; ; {
+		part, whole := p.apply(p.hear())
+		c := p.contents[configPart]
+		switch {
+		case part == configPart && whole && !changed:
+			p.answer(configPart)
+			w.load(configOf("users", "carts"))
+			changed = true
+		case part == configPart && whole:
+			chunksBefore = p.contents[keysPart].chunks
+			if c.records != 1 {
+				t.Errorf("the change came as %d records", c.records)
+			}
+			p.answer(configPart)
+		case whole:
+			p.answer(keysPart)
+			if n := p.contents[keysPart].chunks; n < 5 || chunksBefore == 0 && n > 0 || chunksBefore >= n {
+				t.Errorf("%d chunks, the change of the configuration after %d of them, want it before the last", n, chunksBefore)
+			}
+			if p.has("carol") { // gone with the file, if the snapshot is older
+				p.take()
+				p.answer(keysPart)
+			}
+			w.becomes("a", serving)
+			return
+		}
+	}
+}
+
+// A data plane that does not read holds nobody up. When it reads again, it is one update behind its last one.
+func TestSlowReader(t *testing.T) {
+	w := newWorld(t, options{})
+	quick, slow := w.joins("quick"), w.joins("slow")
+	const changes = 300
+	for i := range changes {
+		w.putKeys([]string{"big"}, 10_000+i) // more in all than any buffer between holds
+		quick.take()
+		quick.answer(keysPart)
+	}
+	w.becomes("quick", serving)
+	w.becomes("slow", lagging)
+	updates := 0
+	for slow.contents[keysPart].state.GetRevision() < w.publisher.State().Keys.Revision {
+		slow.answer(slow.take())
+		updates++
+	}
+	w.becomes("slow", serving)
+	if updates > 10 {
+		t.Errorf("it took %d updates to catch up with %d changes, want runs of many", updates, changes)
+	}
+}
+
+// One that does not even take a message is cut, though it goes on telling that it is alive.
+func TestReaderThatNeverReads(t *testing.T) {
+	w := newWorld(t, options{timings: timings{hello: time.Hour, answer: 50 * time.Millisecond, heartbeat: 100 * time.Millisecond}})
+	names := make([]string, 1000)
+	for i := range names {
+		names[i] = fmt.Sprint("key-", i)
+	}
+	w.putKeys(names, 1000)
+	p := newPeer(t, "a")
+	p.connect(w)
+	go func() {
+		for p.stream.Send(&gatewayv1.SyncRequest{Message: &gatewayv1.SyncRequest_Heartbeat{Heartbeat: &gatewayv1.DataPlaneHeartbeat{}}}) == nil {
+			select {
+			case <-time.After(20 * time.Millisecond):
+			case <-p.stream.Context().Done():
+			}
+		}
+	}()
+	w.becomes("a", disconnected)
+	if got := p.ends(); got.Code() != codes.DeadlineExceeded || got.Message() != "sync: a message was not read within 50ms" {
+		t.Errorf("stream ended with %v", got)
+	}
+}
+
+func TestOverdue(t *testing.T) {
+	srv := &syncServer{timings: defaultTimings}
+	for _, test := range []struct {
+		name  string
+		setup func(ses *session)
+		want  string
+	}{
+		{"new", func(*session) {}, ""},
+		{"silent", func(ses *session) { ses.began = ses.began.Add(-16 * time.Second) }, "sync: silent for 16s (want a heartbeat every 5s)"},
+		{"a long snapshot is being sent", func(ses *session) {
+			f := &ses.flows[keysFlow]
+			f.inFlight, f.sent, f.sentAt = true, 0, time.Now().Add(-time.Hour)
+		}, ""},
+		{"no answer", func(ses *session) {
+			f := &ses.flows[keysFlow]
+			f.inFlight, f.sent, f.sentAt = true, 1, time.Now().Add(-31*time.Second)
+			f.update.To.Revision = 7
+		}, "sync: no answer to revision 7 of PART_KEYS within 30s"},
+		{"the first configuration waits for the keys", func(ses *session) {
+			f := &ses.flows[configFlow]
+			f.inFlight, f.sent, f.sentAt = true, 1, time.Now().Add(-time.Hour)
+			k := &ses.flows[keysFlow]
+			k.inFlight, k.update.Kind, k.update.Chunks = true, publish.Snapshot, make([]publish.Encoded, 3)
+		}, ""},
+		{"a configuration does not wait for a change of a key", func(ses *session) {
+			f := &ses.flows[configFlow]
+			f.inFlight, f.sent, f.sentAt = true, 1, time.Now().Add(-time.Hour)
+			k := &ses.flows[keysFlow]
+			k.inFlight, k.update.Kind, k.sentAt = true, publish.Records, time.Now()
+		}, "sync: no answer to revision 0 of PART_CONFIG within 30s"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			ses := newSession(srv, nil, &gatewayv1.Hello{})
+			test.setup(ses)
+			if got := ses.overdue(); got != test.want {
+				t.Errorf("overdue() = %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestConfigAnswersAfterTheKeys(t *testing.T) {
+	ses := newSession(&syncServer{timings: defaultTimings}, nil, &gatewayv1.Hello{})
+	config, keys := &ses.flows[configFlow], &ses.flows[keysFlow]
+	config.inFlight, config.sent, config.sentAt = true, 1, time.Now().Add(-time.Hour)
+	keys.inFlight, keys.update.Kind, keys.update.Chunks, keys.sent, keys.sentAt = true, publish.Snapshot, make([]publish.Encoded, 1), 1, time.Now()
+	keys.update.To.Revision = 7
+	digest := gatewayv1.Digest{}
+	keys.update.To.Ours = true
+	if is, err := ses.settle(report{"applied", keysPart, 7, &digest}); is != taken || err != nil {
+		t.Fatalf("settle() = %v, %v", is, err)
+	}
+	if got := ses.overdue(); got != "" {
+		t.Errorf("overdue() = %q, want its time to begin anew", got)
+	}
+}
+
+func TestClockOffset(t *testing.T) {
+	now := time.UnixMicro(1_000_000_000)
+	for _, test := range []struct {
+		name string
+		beat *gatewayv1.DataPlaneHeartbeat
+		want time.Duration
+	}{
+		{"no echo", &gatewayv1.DataPlaneHeartbeat{TimeUs: 1_000_500_000}, 500 * time.Millisecond},
+		{"20 ms there and back, held for 3 s", &gatewayv1.DataPlaneHeartbeat{TimeUs: 1_000_490_000, EchoTimeUs: 996_980_000, EchoHeldUs: 3_000_000}, 500 * time.Millisecond},
+		{"behind", &gatewayv1.DataPlaneHeartbeat{TimeUs: 993_990_000, EchoTimeUs: 999_980_000}, -6 * time.Second},
+		{"an echo from the future", &gatewayv1.DataPlaneHeartbeat{TimeUs: 1_000_000_000, EchoTimeUs: 2_000_000_000}, 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if got := clockOffset(test.beat, now); got != test.want {
+				t.Errorf("clockOffset() = %v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
+func TestClean(t *testing.T) {
+	for _, test := range []struct {
+		in    string
+		limit int
+		want  string
+	}{
+		{"plain", 10, "plain"},
+		{"übergroß", 8, "übergro"},
+		{"übergroß", 9, "übergro"},
+		{"a\x1b[0m\nb\u202ec", 100, "a [0m b c"},
+		{strings.Repeat("x", 11), 10, strings.Repeat("x", 10)},
+	} {
+		if got := clean(test.in, test.limit); got != test.want {
+			t.Errorf("clean(%q, %d) = %q, want %q", test.in, test.limit, got, test.want)
+		}
+	}
+}
