@@ -16,6 +16,9 @@ type boundAddress struct{ text atomic.Pointer[string] }
 func (a *boundAddress) set(l net.Listener) {
 	if l != nil {
 		text := l.Addr().String()
+		if addr, err := netip.ParseAddrPort(text); err == nil && addr.Addr().IsUnspecified() {
+			text = fmt.Sprintf(":%d", addr.Port()) // on every address
+		}
 		a.text.Store(&text)
 	}
 }

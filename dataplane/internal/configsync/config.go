@@ -110,7 +110,7 @@ func (r *replica) owedLocked() replies {
 	}
 	took := time.Since(c.owed)
 	c.owed = time.Time{}
-	r.opts.Log.Info("configuration applied", "revision", c.builtState.Revision, "services", len(c.entries), "took", took)
+	r.opts.Log.Info("configuration applied", "revision", c.builtState.Revision, "services", c.built.Len(), "took", took)
 	return replies{message(&gatewayv1.Applied{
 		Part:       c.id,
 		Revision:   c.builtState.Revision,

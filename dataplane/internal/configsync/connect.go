@@ -3,6 +3,7 @@ package configsync
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"time"
 
@@ -20,6 +21,8 @@ const (
 	minDelay  = 100 * time.Millisecond
 	maxDelay  = 10 * time.Second
 	firstSpan = 400 * time.Millisecond // of the jitter of the first attempt; doubled with each one
+	// remindEvery is how often the same reason for having no control plane is logged again.
+	remindEvery = time.Minute
 	// settled is how long a stream has to last for the next delay to start small again.
 	settled = 10 * time.Second
 	// maxReceive leaves room for what wraps a run of records of MaxMessage.
@@ -29,6 +32,7 @@ const (
 // follow connects again and again until ctx ends.
 func (c *Client) follow(ctx context.Context) {
 	attempt := 0
+	ends := endLog{client: c}
 	for i := 0; ; i++ {
 		address := c.opts.Addresses[i%len(c.opts.Addresses)]
 		began := time.Now()
@@ -38,12 +42,12 @@ func (c *Client) follow(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if time.Since(began) >= settled {
+		if time.Since(began) >= settled || status.Code(err) == codes.Aborted { // the latter: asked to come back
 			attempt = 0
 		}
 		delay := jitter(attempt)
 		attempt++
-		c.logEnd(address, err, delay)
+		ends.log(address, err, delay)
 		select {
 		case <-ctx.Done():
 			return
@@ -58,17 +62,31 @@ func jitter(attempt int) time.Duration {
 	return minDelay + rand.N(span+1)
 }
 
-func (c *Client) logEnd(address string, err error, delay time.Duration) {
-	log := c.opts.Log.With("controlplane", address, "retry_in", delay.Round(time.Millisecond))
+// endLog says why there is no stream: at once when the reason is a new one, then every minute.
+type endLog struct {
+	client *Client
+	last   string
+	at     time.Time
+}
+
+func (l *endLog) log(address string, err error, delay time.Duration) {
+	level := slog.LevelWarn
+	if reason := address + status.Convert(err).Message(); reason == l.last && time.Since(l.at) < remindEvery {
+		level = slog.LevelDebug
+	} else {
+		l.last, l.at = reason, time.Now()
+	}
+	log := l.client.opts.Log.With("controlplane", address, "retry_in", delay.Round(time.Millisecond))
+	ctx := context.Background()
 	if cause, ok := errors.AsType[*resyncError](err); ok {
-		log.Warn("asking for a part anew, serving goes on", "part", cause.part, "reason", cause.reason)
+		log.Warn("asking for a part anew, serving goes on", "part", partLabel(cause.part), "reason", cause.reason)
 		return
 	}
 	if s := status.Convert(err); s.Code() == codes.AlreadyExists {
-		log.Error("control plane refuses this id, another instance holds it; serving goes on", "id", c.opts.ID, "reason", s.Message())
+		log.Log(ctx, level, "control plane refuses this id, trying again", "id", l.client.opts.ID, "reason", s.Message())
 		return
 	}
-	log.Warn("no control plane, serving goes on", "err", err)
+	log.Log(ctx, level, "no control plane, what is served stays", "err", err)
 }
 
 // connect runs one stream to one control plane, and returns why it ended.

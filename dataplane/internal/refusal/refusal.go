@@ -3,8 +3,9 @@
 // same code stands in the body, the log and gateway_refused_total, and so that no client ever reads an internal message.
 //
 // A refusal is text/plain (`<sentence>` and a newline), or problem+json (RFC 9457) when the client's Accept names
-// application/json or application/problem+json; wildcards do not count. It is never cached. Headers that belong to one
-// reason (Allow, Retry-After, RateLimit, WWW-Authenticate) are set by the caller before Write.
+// application/json or application/problem+json; wildcards do not count. It is never cached, and X-Request-Id is what to
+// quote when asking why. Headers that belong to one reason (Allow, Retry-After, RateLimit, WWW-Authenticate) are set by
+// the caller before Write.
 //
 // Metrics: gateway_refused_total{service,code}, see Counters.
 package refusal

@@ -66,6 +66,7 @@ func TestWrite(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			x := exchange.New(t.Context())
+			x.RequestID = "request-1"
 			r := httptest.NewRequest(tt.method, "/", nil).WithContext(x)
 			r.Header["Accept"] = tt.accept
 			w := httptest.NewRecorder()
@@ -74,7 +75,7 @@ func TestWrite(t *testing.T) {
 				t.Errorf("Write(%v) = %d %q, want %d %q", tt.reason, w.Code, w.Body, tt.status, tt.body)
 			}
 			want := http.Header{
-				"Content-Type": {tt.typ}, "Cache-Control": {"no-store"},
+				"Content-Type": {tt.typ}, "Cache-Control": {"no-store"}, "X-Request-Id": {"request-1"},
 				"Content-Length": {fmt.Sprint(len(plainOrProblem(tt.reason, tt.typ)))},
 			}
 			if diff := cmp.Diff(want, w.Header()); diff != "" {

@@ -68,6 +68,9 @@ func WriteCause(w http.ResponseWriter, r *http.Request, reason Reason, cause err
 	h.Set("Content-Type", b.contentType)
 	h.Set("Content-Length", b.length)
 	h.Set("Cache-Control", "no-store")
+	if x != nil && x.RequestID != "" {
+		h.Set("X-Request-Id", x.RequestID)
+	}
 	w.WriteHeader(reason.Status())
 	if x != nil {
 		x.Settle(exchange.Outcome{Failed: reason.Party(), Reason: reason.Code(), Err: cause})

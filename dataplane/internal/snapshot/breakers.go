@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"log/slog"
 	"time"
 
 	"apigateway/dataplane/internal/breaker"
@@ -12,12 +13,34 @@ import (
 func (l *Live) OnBreakerChange(f func(service string)) { l.onBreaker.Store(&f) }
 
 func (l *Live) newBreaker(service string, s breaker.Settings) *breaker.Breaker {
-	return breaker.New(s, func(from, to breaker.State) {
-		l.deps.Log.Warn("circuit breaker changed its state", "service", service, "from", from, "to", to)
-		if f := l.onBreaker.Load(); f != nil {
-			(*f)(service)
-		}
+	var b *breaker.Breaker
+	b = breaker.New(s, func(_, _ breaker.State) {
+		logChange(l.deps.Log.With("service", service), "circuit breaker changed its state", b.Status())
+		l.breakerMoved(service)
 	})
+	return b
+}
+
+// watched hears of the watch on a URL.
+func (l *Live) watched(service, url string, now breaker.Status) {
+	logChange(l.deps.Log.With("service", service, "url", url), "watch on a backend changed its state", now)
+	l.breakerMoved(service)
+}
+
+func (l *Live) breakerMoved(service string) {
+	if f := l.onBreaker.Load(); f != nil {
+		(*f)(service)
+	}
+}
+
+// logChange logs a state as loud as it deserves.
+func logChange(log *slog.Logger, message string, now breaker.Status) {
+	log = log.With("state", now.State)
+	if now.State == breaker.Open {
+		log.Warn(message, "failures", now.ConsecutiveFailures, "cause", now.LastError, "next_probe_at", now.NextProbeAt)
+		return
+	}
+	log.Info(message)
 }
 
 // BreakerStates returns the breakers of all services that serve. A service without circuit_breaker is closed; its URLs are
@@ -52,6 +75,7 @@ func (l *Live) ResetBreaker(service string) bool {
 	if s.parts.breaker != nil {
 		s.parts.breaker.Reset(now)
 	}
+	l.breakerMoved(service) // also if nothing changed but the last error
 	return true
 }
 

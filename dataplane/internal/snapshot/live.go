@@ -118,8 +118,10 @@ func (l *Live) partsOf(name string) parts {
 		return old.parts
 	}
 	return parts{
-		since:   time.Now(),
-		cluster: upstream.NewCluster(name, upstream.Deps{Engine: l.transport, Metrics: l.metrics.upstream, Tunnels: l.deps.Tunnels, Log: l.deps.Log}),
+		since: time.Now(),
+		cluster: upstream.NewCluster(name, upstream.Deps{
+			Engine: l.transport, Metrics: l.metrics.upstream, Tunnels: l.deps.Tunnels, Log: l.deps.Log, Watched: l.watched,
+		}),
 		refused: l.Refused.Service(name),
 	}
 }

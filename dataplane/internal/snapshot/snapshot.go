@@ -75,6 +75,9 @@ type Service struct {
 // Service returns a service by its name, nil if there is none.
 func (s *Snapshot) Service(name string) *Service { return s.services[name] }
 
+// Len returns the number of services.
+func (s *Snapshot) Len() int { return len(s.services) }
+
 // Names returns the services' names in order.
 func (s *Snapshot) Names() []string { return slices.Sorted(maps.Keys(s.services)) }
 

@@ -387,7 +387,26 @@ func TestBreakers(t *testing.T) {
 	if f.live.BreakerState("nobody") != nil {
 		t.Error("BreakerState of nobody, want nil")
 	}
-	if !cmp.Equal(told, []string{"users", "users"}) {
-		t.Errorf("told %q, want users twice", told)
+	if !cmp.Equal(told, []string{"users", "users", "users"}) { // opened, closed, reset
+		t.Errorf("told %q, want users three times", told)
+	}
+}
+
+func TestWatchOnURLsIsTold(t *testing.T) {
+	f := newFixture(t, nil)
+	dead := func(s *gatewayv1.Service) { s.Urls, s.Middleware = []string{"http://127.0.0.1:1"}, nil }
+	s := f.publish(t, stateOf(settings(nil), map[string][]byte{"users": users(dead)})).Service("users")
+	told := 0
+	f.live.OnBreakerChange(func(string) { told++ })
+	for range 5 {
+		x := exchange.New(t.Context())
+		s.Handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/users", nil).WithContext(x))
+	}
+	if url := f.live.BreakerState("users").GetUrls()[0]; told != 1 || url.GetState() != gatewayv1.CircuitState_CIRCUIT_STATE_OPEN {
+		t.Errorf("told %d times, URL %v; want once, when the watch opened", told, url)
+	}
+	f.live.ResetBreaker("users")
+	if url := f.live.BreakerState("users").GetUrls()[0]; told < 2 || url.GetState() != gatewayv1.CircuitState_CIRCUIT_STATE_CLOSED {
+		t.Errorf("told %d times, URL %v; want once more, after the reset", told, url)
 	}
 }

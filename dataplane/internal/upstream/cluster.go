@@ -19,6 +19,8 @@ type Deps struct {
 	Metrics *Metrics
 	Tunnels *Tunnels
 	Log     *slog.Logger // tells each attempt at level debug; nil: slog.Default()
+	// Watched is told of each change of a URL's watch, on the request's goroutine; it must not block. nil: nobody is.
+	Watched func(service, url string, now breaker.Status)
 }
 
 // Cluster is the live state of one service's backends. It outlives configurations; make it with NewCluster.
@@ -66,12 +68,22 @@ func (c *Cluster) Handler(s Settings) (http.Handler, error) {
 	for i, b := range backends {
 		t := c.targets[b.URL]
 		if t == nil {
-			t = &target{Backend: b, watch: breaker.New(s.watch(), nil)}
+			t = c.newTarget(b, &s)
 			c.targets[b.URL] = t
 		}
 		targets[i] = t
 	}
 	return &handler{cluster: c, settings: &s, targets: targets}, nil
+}
+
+func (c *Cluster) newTarget(b Backend, s *Settings) *target {
+	t := &target{Backend: b}
+	t.watch = breaker.New(s.watch(), func(_, _ breaker.State) {
+		if c.deps.Watched != nil {
+			c.deps.Watched(c.service, b.URL, t.watch.Status())
+		}
+	})
+	return t
 }
 
 func parseBackends(urls []string) ([]Backend, error) {
