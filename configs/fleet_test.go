@@ -85,13 +85,11 @@ func (f *fleet) apply(content string) {
 	if !f.spawn {
 		f.reload <- struct{}{}
 	}
-	f.await("the file to be taken up", func() bool {
-		now := f.status()
-		if len(now.GetMistakes()) > 0 {
-			f.t.Fatalf("configuration refused: %v", now.GetMistakes())
-		}
-		return now.GetAppliedAtMs() > before.GetAppliedAtMs()
-	})
+	now := before
+	f.awaitOr("the file to be taken up", func() bool {
+		now = f.status()
+		return len(now.GetMistakes()) == 0 && now.GetAppliedAtMs() > before.GetAppliedAtMs()
+	}, func() string { return now.String() })
 	f.awaitServing()
 }
 
