@@ -1,0 +1,34 @@
+package h1
+
+import (
+	"errors"
+	"net"
+	"os"
+	"time"
+)
+
+// alive reports whether an idle connection is open and has nothing to read.
+func (c *Conn) alive() bool {
+	if c.probe != nil {
+		return c.probe.quiet()
+	}
+	return c.quiet()
+}
+
+// quiet looks by waiting a moment for a byte: for systems, and connections, that cannot be looked at without.
+func (c *Conn) quiet() bool {
+	c.armed = time.Now().Add(100 * time.Microsecond)
+	if c.raw.SetDeadline(c.armed) != nil {
+		return false
+	}
+	var one [1]byte
+	n, err := c.raw.Read(one[:])
+	return n == 0 && errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// Broken reports whether the backend has ended the connection or it has failed, to tell after a copy between two sockets
+// which of them it was.
+func Broken(c *net.TCPConn) bool {
+	p := newProbe(c)
+	return p != nil && p.broken()
+}

@@ -1,0 +1,49 @@
+//go:build unix
+
+package h1
+
+import (
+	"errors"
+	"net"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// probe looks at a socket without waiting and without taking anything.
+type probe struct {
+	control syscall.RawConn
+	peek    func(fd uintptr)
+
+	n   int
+	err error
+}
+
+// newProbe returns nil if c is no socket.
+func newProbe(c net.Conn) *probe {
+	socket, ok := c.(syscall.Conn)
+	if !ok {
+		return nil
+	}
+	control, err := socket.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	p := &probe{control: control}
+	p.peek = func(fd uintptr) {
+		var one [1]byte
+		p.n, _, p.err = unix.Recvfrom(int(fd), one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	}
+	return p
+}
+
+// quiet reports whether the socket is open both ways and has nothing to read.
+func (p *probe) quiet() bool {
+	// Control and not Read, which would fail once a deadline has passed.
+	return p.control.Control(p.peek) == nil && errors.Is(p.err, unix.EAGAIN)
+}
+
+// broken reports whether the socket has failed or its peer ended it.
+func (p *probe) broken() bool {
+	return p.control.Control(p.peek) != nil || p.n <= 0 && !errors.Is(p.err, unix.EAGAIN)
+}
