@@ -35,6 +35,7 @@ type Attempt struct {
 	x        *exchange.Exchange
 	permit   breaker.Permit // of the backend's watch; zero if it is used although it is passed over
 	answered bool
+	fresh    bool // use no connection that has served before: one of them has just been found dead
 }
 
 // Answered settles the exchange and tells the backend's watch: a 5xx status is a failure, any other a success.

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -141,8 +142,9 @@ func (b *Body) stop() {
 	_ = b.rc.SetReadDeadline(time.Time{})
 }
 
-// fault returns the outcome of what the client did wrong with its body, false if it did nothing wrong. b may be nil.
-func (b *Body) fault() (Outcome, bool) {
+// fault returns the outcome of what the client did wrong with its body, false if it did nothing wrong. ctx is the
+// request's: a read that failed ends it, also one that only took too long. b may be nil.
+func (b *Body) fault(ctx context.Context) (Outcome, bool) {
 	if b == nil {
 		return Outcome{}, false
 	}
@@ -161,6 +163,8 @@ func (b *Body) fault() (Outcome, bool) {
 		o.Reason = refusal.RequestTimeout
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
 		o.Gone = true
+	default:
+		o.Gone = ctx.Err() != nil
 	}
 	return o, true
 }

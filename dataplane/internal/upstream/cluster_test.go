@@ -14,7 +14,7 @@ import (
 )
 
 func TestRoundRobin(t *testing.T) {
-	g := newGateway(t, Settings{URLs: []string{named(t, "a").URL, named(t, "b").URL, named(t, "c").URL}})
+	g := newGateway(t, engines["client"], Settings{URLs: []string{named(t, "a").URL, named(t, "b").URL, named(t, "c").URL}})
 	var got []string
 	for range 7 {
 		_, body := g.get(t)
@@ -27,7 +27,7 @@ func TestRoundRobin(t *testing.T) {
 
 func TestDeadURLIsPassedOver(t *testing.T) {
 	dead := deadURL(t)
-	g := newGateway(t, Settings{URLs: []string{dead, named(t, "b").URL}, FailureThreshold: 2, ResetTimeout: time.Hour})
+	g := newGateway(t, engines["client"], Settings{URLs: []string{dead, named(t, "b").URL}, FailureThreshold: 2, ResetTimeout: time.Hour})
 	for i := range 6 {
 		status, body := g.get(t)
 		if x := g.exchange(t); status != 200 || body != "b" || x.Outcome.Failed != exchange.None {
@@ -46,7 +46,7 @@ func TestDeadURLIsPassedOver(t *testing.T) {
 
 func TestLastUsableURLIsUsed(t *testing.T) {
 	failing := backend(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
-	g := newGateway(t, Settings{URLs: []string{failing.URL}, FailureThreshold: 1, ResetTimeout: time.Hour})
+	g := newGateway(t, engines["client"], Settings{URLs: []string{failing.URL}, FailureThreshold: 1, ResetTimeout: time.Hour})
 	for range 3 {
 		status, _ := g.get(t)
 		x := g.exchange(t)
@@ -61,7 +61,7 @@ func TestLastUsableURLIsUsed(t *testing.T) {
 
 func TestPassedOverURLIsTheLastResort(t *testing.T) {
 	a := named(t, "a")
-	g := newGateway(t, Settings{URLs: []string{a.URL, deadURL(t)}, FailureThreshold: 1, ResetTimeout: time.Hour})
+	g := newGateway(t, engines["client"], Settings{URLs: []string{a.URL, deadURL(t)}, FailureThreshold: 1, ResetTimeout: time.Hour})
 	permit, _ := g.cluster.targets[a.URL].watch.Allow(time.Now())
 	permit.Done(breaker.Failure, errors.New("earlier"), time.Now())
 	if status, body := g.get(t); status != 200 || body != "a" {
@@ -70,7 +70,7 @@ func TestPassedOverURLIsTheLastResort(t *testing.T) {
 }
 
 func TestAllURLsDead(t *testing.T) {
-	g := newGateway(t, Settings{URLs: []string{deadURL(t), deadURL(t)}})
+	g := newGateway(t, engines["client"], Settings{URLs: []string{deadURL(t), deadURL(t)}})
 	status, body := g.get(t)
 	x := g.exchange(t)
 	if status != 502 || body != "Upstream Error\n" || x.Refusal != "upstream_error" || x.Outcome.Failed != exchange.Upstream {
@@ -87,7 +87,7 @@ func TestAllURLsDead(t *testing.T) {
 func TestWatchOutlivesConfiguration(t *testing.T) {
 	a, b := deadURL(t), named(t, "b").URL
 	s := Settings{URLs: []string{a, b}, FailureThreshold: 1, ResetTimeout: time.Hour}
-	g := newGateway(t, s)
+	g := newGateway(t, engines["client"], s)
 	g.get(t)
 	next := Settings{URLs: []string{b, a, "http://127.0.0.1:1"}, FailureThreshold: 3, ResetTimeout: time.Hour}
 	if _, err := g.cluster.Handler(next); err != nil {
@@ -112,7 +112,7 @@ func TestWatchOutlivesConfiguration(t *testing.T) {
 }
 
 func TestBadURLs(t *testing.T) {
-	c := newGateway(t, Settings{URLs: []string{"http://127.0.0.1:1"}}).cluster
+	c := newGateway(t, engines["client"], Settings{URLs: []string{"http://127.0.0.1:1"}}).cluster
 	tests := []struct {
 		name string
 		urls []string

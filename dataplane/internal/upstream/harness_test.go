@@ -48,14 +48,26 @@ func (w *statusWriter) WriteHeader(status int) {
 
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-func newGateway(t *testing.T, s Settings) *gateway {
+// closer is an engine that can be closed.
+type closer interface {
+	Engine
+	Close()
+}
+
+// engines are those that must behave alike.
+var engines = map[string]func() closer{
+	"transport": func() closer { return NewTransport(TransportSettings{}) },
+	"client":    func() closer { return NewClient(TransportSettings{}) },
+}
+
+func newGateway(t *testing.T, over func() closer, s Settings) *gateway {
 	t.Helper()
 	metrics, err := NewMetrics(prometheus.NewPedanticRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
 	g := &gateway{tunnels: &Tunnels{}, metrics: metrics, ended: make(chan *exchange.Exchange, 100)}
-	engine := NewTransport(TransportSettings{})
+	engine := over()
 	g.cluster = NewCluster("users", Deps{Engine: engine, Metrics: metrics, Tunnels: g.tunnels, Log: slog.New(slog.DiscardHandler)})
 	if s.FailureThreshold == 0 {
 		s.FailureThreshold, s.ResetTimeout = 5, time.Hour

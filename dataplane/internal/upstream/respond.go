@@ -28,7 +28,7 @@ func (f *flight) respond(resp *http.Response) Outcome {
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		return f.tunnel(resp)
 	}
-	stream := isStream(resp.Header)
+	stream := isStream(resp.Header.Get("Content-Type"))
 	f.writeHead(resp)
 	if !hasBody(f.r.Method, resp.StatusCode) {
 		return Outcome{}
@@ -69,20 +69,26 @@ func (f *flight) check(resp *http.Response) error {
 func (f *flight) writeHead(resp *http.Response) {
 	h := f.w.Header()
 	wire.ResponseHeader(h, resp.Header)
-	if _, ok := h["Content-Type"]; !ok {
-		h["Content-Type"] = nil // net/http would guess one
-	}
 	if resp.ContentLength >= 0 && resp.StatusCode != http.StatusNoContent && resp.StatusCode != http.StatusNotModified {
 		h.Set("Content-Length", strconv.FormatInt(resp.ContentLength, 10))
 	}
-	if !f.a.Body.complete() && f.r.ProtoMajor == 1 {
+	writeHead(f.w, f.r, f.a, resp.StatusCode)
+}
+
+// writeHead writes the head of the final response, whose header is set, and settles the exchange.
+func writeHead(w http.ResponseWriter, r *http.Request, a *Attempt, status int) {
+	h := w.Header()
+	if _, ok := h["Content-Type"]; !ok {
+		h["Content-Type"] = nil // net/http would guess one
+	}
+	if !a.Body.complete() && r.ProtoMajor == 1 {
 		// An early answer. The rest of the body still goes to the backend while the answer comes; what is never read
 		// must not be taken for the next request.
 		h.Set("Connection", "close")
-		_ = http.NewResponseController(f.w).EnableFullDuplex() // without it net/http reads before it writes
+		_ = http.NewResponseController(w).EnableFullDuplex() // without it net/http reads before it writes
 	}
-	f.w.WriteHeader(resp.StatusCode)
-	f.a.Answered(resp.StatusCode)
+	w.WriteHeader(status)
+	a.Answered(status)
 }
 
 // hasBody reports whether a final response has a body (RFC 9112 §6.3).
@@ -91,10 +97,11 @@ func hasBody(method string, status int) bool {
 }
 
 // isStream reports whether a response goes on for as long as somebody listens.
-func isStream(h http.Header) bool {
-	media, _, _ := strings.Cut(h.Get("Content-Type"), ";")
-	media = strings.ToLower(strings.TrimSpace(media))
-	return media == "text/event-stream" || strings.HasPrefix(media, "application/grpc")
+func isStream(contentType string) bool {
+	const events, grpc = "text/event-stream", "application/grpc"
+	media, _, _ := strings.Cut(contentType, ";")
+	media = strings.TrimSpace(media)
+	return strings.EqualFold(media, events) || len(media) >= len(grpc) && strings.EqualFold(media[:len(grpc)], grpc)
 }
 
 // copyBody copies a response's body. The backend may be silent for limit. With flush, what is here goes out at once.

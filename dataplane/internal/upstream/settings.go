@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"apigateway/dataplane/internal/breaker"
+	"apigateway/dataplane/internal/upstream/h1"
 )
 
 // Defaults of what Settings and TransportSettings leave at zero.
@@ -84,6 +85,8 @@ type Backend struct {
 	Scheme string // http or https
 	Host   string // with the port if the URL has one
 	Base   string // escaped path without a slash at its end, put in front of the request's path; "" for none
+
+	slot *h1.Slot // where Client keeps its connections; nil: it looks each time
 }
 
 func parseBackend(raw string) (Backend, error) {
@@ -96,5 +99,5 @@ func parseBackend(raw string) (Backend, error) {
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return Backend{}, fmt.Errorf("upstream: a URL with user, query or fragment, got %q (want scheme, host and path)", raw)
 	}
-	return Backend{URL: raw, Scheme: u.Scheme, Host: u.Host, Base: strings.TrimRight(u.EscapedPath(), "/")}, nil
+	return Backend{URL: raw, Scheme: u.Scheme, Host: u.Host, Base: strings.TrimRight(u.EscapedPath(), "/"), slot: new(h1.Slot)}, nil
 }

@@ -16,26 +16,33 @@ import (
 	"apigateway/dataplane/internal/wire"
 )
 
-// tunnel joins the client's connection and the backend's after a 101. Neither is ever pooled.
+// tunnel joins the client's connection and the backend's after a 101.
 func (f *flight) tunnel(resp *http.Response) Outcome {
 	backend, ok := resp.Body.(io.ReadWriteCloser)
 	if !ok {
 		return Outcome{Failed: exchange.Gateway, Reason: refusal.InternalError, Err: errors.New("a 101 without a connection")}
 	}
-	conn, client, err := http.NewResponseController(f.w).Hijack()
+	wire.ResponseHeader(f.w.Header(), resp.Header)
+	return openTunnel(f.w, f.a, backend)
+}
+
+// openTunnel joins the client's connection and the backend's after a 101, whose header is set in w. Neither is ever
+// pooled. It returns when the tunnel has ended.
+func openTunnel(w http.ResponseWriter, a *Attempt, backend io.ReadWriteCloser) Outcome {
+	header := w.Header() // a writer may have none once it is hijacked
+	conn, client, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return Outcome{Failed: exchange.Gateway, Reason: refusal.InternalError, Err: fmt.Errorf("tunnel: %w", err)}
 	}
 	defer func() { _ = conn.Close() }()
-	x := f.a.x
-	x.Tunnel, x.Status = true, http.StatusSwitchingProtocols
-	f.a.Answered(http.StatusSwitchingProtocols)
+	a.x.Tunnel, a.x.Status = true, http.StatusSwitchingProtocols
+	a.Answered(http.StatusSwitchingProtocols)
 	_ = conn.SetDeadline(time.Time{}) // the server's are over; idle time is watched below
 
-	t := &tunnel{client: conn, backend: backend, idle: f.a.Settings.streamIdle()}
-	entry := f.a.Tunnels.add(x, t.close)
-	defer f.a.Tunnels.remove(entry)
-	if err := f.switchProtocols(client.Writer, resp.Header); err != nil {
+	t := &tunnel{client: conn, backend: backend, idle: a.Settings.streamIdle()}
+	entry := a.Tunnels.add(a.x, t.close)
+	defer a.Tunnels.remove(entry)
+	if err := switchProtocols(client.Writer, header); err != nil {
 		return Outcome{Failed: exchange.Client, Gone: true, Err: err}
 	}
 	t.run(client.Reader)
@@ -43,9 +50,7 @@ func (f *flight) tunnel(resp *http.Response) Outcome {
 }
 
 // switchProtocols writes the head of the 101 to the client.
-func (f *flight) switchProtocols(w *bufio.Writer, header http.Header) error {
-	h := f.w.Header()
-	wire.ResponseHeader(h, header)
+func switchProtocols(w *bufio.Writer, h http.Header) error {
 	h.Set("Upgrade", "websocket")
 	h.Set("Connection", "Upgrade")
 	if _, err := io.WriteString(w, "HTTP/1.1 101 Switching Protocols\r\n"); err != nil {

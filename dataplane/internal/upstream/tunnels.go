@@ -18,11 +18,21 @@ type Tunnels struct {
 type tunnelEntry struct {
 	hash  keys.Hash
 	keyed bool // hash means something
-	cut   func()
+
+	mu  sync.Mutex
+	cut func() // nil: removed, what it would end may serve another request by now
 }
 
-// add notes an open tunnel or stream; cut ends it, and may be called from any goroutine, several times. The caller removes
-// the entry.
+func (e *tunnelEntry) end() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.cut != nil {
+		e.cut()
+	}
+}
+
+// add notes an open tunnel or stream; cut ends it, and may be called from any goroutine, several times, until the caller
+// has removed the entry. It must not remove it itself.
 func (t *Tunnels) add(x *exchange.Exchange, cut func()) *tunnelEntry {
 	e := &tunnelEntry{hash: x.KeyHash, keyed: x.Key != nil, cut: cut}
 	t.mu.Lock()
@@ -36,8 +46,11 @@ func (t *Tunnels) add(x *exchange.Exchange, cut func()) *tunnelEntry {
 
 func (t *Tunnels) remove(e *tunnelEntry) {
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	delete(t.open, e)
+	t.mu.Unlock()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.cut = nil
 }
 
 // Len returns how many are open.
@@ -61,7 +74,7 @@ func (t *Tunnels) Close() int {
 func (t *Tunnels) cut(which func(*tunnelEntry) bool) (n int) {
 	for _, e := range t.all() {
 		if which(e) {
-			e.cut()
+			e.end()
 			n++
 		}
 	}

@@ -1,0 +1,173 @@
+package upstream
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"time"
+
+	"apigateway/dataplane/internal/exchange"
+	"apigateway/dataplane/internal/refusal"
+	"apigateway/dataplane/internal/upstream/h1"
+	"apigateway/dataplane/internal/wire"
+)
+
+// receive reads heads until the final one and passes it on.
+func (f *round) receive() Outcome {
+	for interim := 0; ; {
+		if err := f.resp.ReadHead(); err != nil {
+			return f.failed(f.reason(err))
+		}
+		switch status := f.resp.Head.Status; {
+		case status == http.StatusSwitchingProtocols:
+			return f.switched()
+		case status >= http.StatusOK:
+			return f.answer()
+		case status == http.StatusEarlyHints && f.r.ProtoAtLeast(1, 1):
+			f.hints()
+		}
+		if interim++; interim > maxInterim {
+			return f.failed(errInterims)
+		}
+	}
+}
+
+// reason returns why no head could be read. What stopped the request says more than the silence that followed.
+func (f *round) reason(err error) error {
+	if f.unsent != nil && errors.Is(err, io.EOF) {
+		return f.unsent
+	}
+	return err
+}
+
+// switched is a 101.
+func (f *round) switched() Outcome {
+	if !f.a.WebSocket || !f.resp.Head.WebSocket {
+		return f.failed(errors.New("response switches protocols unasked"))
+	}
+	if err := f.conn.Detach(); err != nil {
+		return f.failed(err)
+	}
+	f.setHeader(false)
+	backend := &switchedConn{Conn: f.conn, rest: f.resp.Rest()}
+	if f.unwatch != nil {
+		f.unwatch() // the tunnel notices by itself
+	}
+	return openTunnel(f.w, f.a, backend)
+}
+
+// switchedConn is a connection of which something behind the 101 has been read.
+type switchedConn struct {
+	*h1.Conn
+	rest []byte
+}
+
+// Read is part of io.Reader.
+func (c *switchedConn) Read(p []byte) (int, error) {
+	if len(c.rest) > 0 {
+		n := copy(p, c.rest)
+		c.rest = c.rest[n:]
+		return n, nil
+	}
+	return c.Conn.Read(p)
+}
+
+// hints passes a 103 on.
+func (f *round) hints() {
+	h := f.w.Header()
+	before := maps.Clone(h)
+	f.setHeader(false)
+	f.w.WriteHeader(http.StatusEarlyHints)
+	clear(h)
+	maps.Copy(h, before)
+}
+
+// setHeader adds the response's fields to the client's header, with the length of the body if that may be told. The usual
+// ones go straight there; package wire judges the others, and all of them if Connection names some.
+func (f *round) setHeader(length bool) {
+	head, h := &f.resp.Head, f.w.Header()
+	values := make([]string, 0, len(head.Fields))
+	for i := range head.Fields {
+		field := &head.Fields[i]
+		dst := h
+		switch {
+		case field.Kind == h1.HopByHop && field.Name == "Content-Length":
+			if length { // only its one form was let in, so that the backend's text is ours
+				values = append(values, field.Value)
+				h["Content-Length"] = values[len(values)-1 : len(values) : len(values)]
+			}
+			continue
+		case field.Kind == h1.HopByHop && !head.Named:
+			continue
+		case field.Kind != h1.EndToEnd || head.Named:
+			dst = f.odd
+		}
+		values = append(values, field.Value)
+		if before, ok := dst[field.Name]; ok {
+			dst[field.Name] = append(before[:len(before):len(before)], field.Value)
+		} else {
+			dst[field.Name] = values[len(values)-1 : len(values) : len(values)]
+		}
+	}
+	if len(f.odd) > 0 {
+		wire.ResponseHeader(h, f.odd)
+		clear(f.odd)
+	}
+}
+
+// answer passes the final response on.
+func (f *round) answer() Outcome {
+	head := &f.resp.Head
+	length := f.resp.Body(f.r.Method)
+	f.setHeader(length >= 0 && head.Status != http.StatusNoContent && head.Status != http.StatusNotModified)
+	contentType := f.w.Header()["Content-Type"]
+	stream := len(contentType) > 0 && isStream(contentType[0])
+	writeHead(f.w, f.r, f.a, head.Status)
+	f.limit, f.relay, f.noted = f.settings.ReadTimeout, true, -1
+	if stream && hasBody(f.r.Method, head.Status) {
+		f.limit = f.a.Settings.streamIdle()
+		conn, rc := f.conn, http.NewResponseController(f.w)
+		entry := f.a.Tunnels.add(f.a.x, func() {
+			conn.Interrupt(errCut)
+			_ = rc.SetWriteDeadline(time.Unix(1, 0)) // long ago: a client that does not read must not hold it
+		})
+		defer f.a.Tunnels.remove(entry)
+	}
+	if o := f.copyBody(stream || length < 0); o.Failed != exchange.None {
+		return o
+	}
+	f.finish()
+	return Outcome{}
+}
+
+// finish ends an attempt whose answer is complete.
+func (f *round) finish() {
+	early := !f.a.Body.complete()
+	if f.sender != nil {
+		f.stopSending(early)
+	}
+	f.keep()
+	if early { // a client that is still sending would lose the answer if its connection were closed at once
+		_ = http.NewResponseController(f.w).Flush()
+		f.a.Body.stop()
+		refusal.Drain(f.w, f.r)
+	}
+}
+
+// broken says how a body ended too early.
+func (f *round) broken(err error) Outcome {
+	if o, ok := f.ended(err); ok {
+		return o
+	}
+	return Outcome{Failed: exchange.Upstream, Err: fmt.Errorf("response body: %w", err)}
+}
+
+// unwritten says why the answer could not be written on: the stream was cut, or the client is gone.
+func (f *round) unwritten(err error) Outcome {
+	if errors.Is(f.conn.Interrupted(), errCut) {
+		return Outcome{Failed: exchange.Gateway, Err: errCut}
+	}
+	return Outcome{Failed: exchange.Client, Gone: true, Err: err}
+}
