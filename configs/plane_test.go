@@ -91,7 +91,12 @@ func (f *fleet) exec(p *plane, program string, args ...string) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	cmd := exec.Command(filepath.Join(folder, program), append(args, "--log-level", f.level.String())...)
+	f.launch(p, exec.Command(filepath.Join(folder, program), append(args, "--log-level", f.level.String())...))
+}
+
+// launch starts any program that ends by SIGTERM.
+func (f *fleet) launch(p *plane, cmd *exec.Cmd) {
+	f.t.Helper()
 	cmd.Stdout, cmd.Stderr = p.log, p.log
 	if err := cmd.Start(); err != nil {
 		f.t.Fatal(err)

@@ -1,7 +1,7 @@
 // Package configs tests the whole system: it boots both planes with each sample and keeps the gateway's promises end to end, in this
 // process where that is enough and with the built programs where one has to be killed, stopped or terminated.
 //
-// `go test -tags=system ./configs` (make system) runs the long forms: more reloads, more crashes.
+// `go test -tags=system ./configs` (make system) runs the long forms, more reloads and more crashes, and has a real Prometheus scrape the fleet.
 package configs
 
 import (
