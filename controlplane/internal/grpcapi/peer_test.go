@@ -273,7 +273,28 @@ func (p *peer) idle(w *world) {
 	}
 }
 
-// keys returns the names of the keys that it has.
+// settle takes and answers what is still sent, if anything.
+func (p *peer) settle(w *world) {
+	p.t.Helper()
+	for range 2 { // as in idle
+		done := make(chan error, 1)
+		go func() {
+			done <- w.fleet.Member(p.id).Do(p.stream.Context(), &gatewayv1.Command{Action: &gatewayv1.Command_CheckDigest{}}, nil)
+		}()
+		m := p.hear()
+		for ; m.GetCommand() == nil; m = p.hear() {
+			if part, whole := p.apply(m); whole {
+				p.answer(part)
+			}
+		}
+		p.say(&gatewayv1.CommandResult{Id: m.GetCommand().GetId()})
+		if err := <-done; err != nil {
+			p.t.Fatalf("%s: command: %v", p.id, err)
+		}
+	}
+}
+
+// has reports whether it has a key.
 func (p *peer) has(name string) bool {
 	_, ok := p.contents[keysPart].entries[store.ID{Kind: gatewayv1.Kind_KIND_KEY, ID: name}]
 	return ok

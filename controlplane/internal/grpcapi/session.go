@@ -57,7 +57,7 @@ func flowOf(part gatewayv1.Part) int {
 // flow is the traffic of one part: at most one update is under way at a time.
 type flow struct {
 	have     publish.Have   // what the data plane has taken in
-	floor    uint64         // a snapshot of an earlier revision would go back within the epoch
+	floor    uint64         // a snapshot must not be of an earlier revision: it would revive keys for a moment
 	claimed  bool           // have is what its Hello said, and was not compared with the log yet
 	inFlight bool           // update is under way: not yet answered
 	update   publish.Update // the newest one
@@ -119,9 +119,7 @@ func (ses *session) start(head store.State) {
 	for i, part := range parts {
 		own := head.Part(part)
 		ses.atStart[i] = publish.Have{Revision: own.Revision, Digest: own.Digest, Ours: true}
-		if ses.hello.GetEpoch() == head.Epoch { // it may have had a part up to here, and not say so because it lost it
-			ses.flows[i].floor = own.Revision
-		}
+		ses.flows[i].floor = own.Revision
 	}
 	for _, p := range ses.hello.GetParts() {
 		i := flowOf(p.GetPart())
