@@ -3,7 +3,6 @@ package fleet
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	gatewayv1 "apigateway/proto/gateway/v1"
 )
@@ -67,7 +66,7 @@ func (m *Member) Result(from Session, r *gatewayv1.CommandResult) {
 	}
 	var err error
 	if r.GetError() != "" {
-		err = fmt.Errorf("data plane %q: %s", m.id, r.GetError())
+		err = errors.New(r.GetError())
 	}
 	c.done <- err
 }

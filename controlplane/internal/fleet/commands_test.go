@@ -49,7 +49,7 @@ func TestDoFails(t *testing.T) {
 	}{
 		{"there", func(a *plane, _ context.CancelFunc, id uint64) {
 			a.Result(a.stream, &gatewayv1.CommandResult{Id: id, Error: `service "users": no breaker`})
-		}, nil, `data plane "a": service "users": no breaker`},
+		}, nil, `service "users": no breaker`},
 		{"disconnect", func(a *plane, _ context.CancelFunc, _ uint64) { a.leave() }, ErrDisconnected, ""},
 		{"given up", func(_ *plane, cancel context.CancelFunc, _ uint64) { cancel() }, context.Canceled, ""},
 	} {

@@ -129,7 +129,7 @@ func resetAll(ctx context.Context, members []*fleet.Member, service string) *gat
 			if away := m.Away(); away != nil {
 				out.Disconnected = append(out.Disconnected, away)
 			}
-		case ctx.Err() != nil:
+		case ctx.Err() != nil && errors.Is(err, ctx.Err()):
 			out.Lagging = append(out.Lagging, &gatewayv1.LaggingBy{Dataplane: m.ID()})
 		default:
 			out.Rejected = append(out.Rejected, &gatewayv1.RejectedBy{Dataplane: m.ID(), Reason: err.Error()})
