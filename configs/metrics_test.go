@@ -3,7 +3,9 @@ package configs
 import (
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -85,6 +87,34 @@ func TestMetricNames(t *testing.T) {
 		})
 	}
 }
+
+// The README says of every metric of ours what it counts, or in a query what it is for.
+func TestReadmeNamesEveryMetric(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	readme, n := string(raw), 0
+	b := newBusy(t)
+	for _, p := range []*plane{b.control, b.planes[0]} {
+		page, err := b.try(p.admin, "/metrics", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range ownMetric.FindAllStringSubmatch(page.body, -1) {
+			n++
+			if !strings.Contains(readme, m[1]) {
+				t.Errorf("README: nothing about %s", m[1])
+			}
+		}
+	}
+	if n < len(fixedNames) {
+		t.Errorf("%d metrics of ours, want all of them", n)
+	}
+}
+
+var ownMetric = regexp.MustCompile(`(?m)^# TYPE ((?:gateway|controlplane|http_request)_\w+) `)
 
 // What an operator asks a data plane, by the numbers of the other side where there are any.
 func TestOperatorMetrics(t *testing.T) {
