@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"apigateway/dataplane/internal/refusal"
@@ -33,11 +33,12 @@ type body struct {
 	noRate  bool          // it may come as slowly as it likes
 
 	interim   func() error // sends 100 Continue
-	continues bool         // … which is due at the first read
+	continues atomic.Bool  // … which is due at the first read
 	chunked   bool
-	begun     bool  // chunked: there was a chunk, whose data is followed by CRLF
-	left      int64 // of the body, chunked: of the chunk
-	err       error // how it ended; nil: not yet
+	begun     bool        // chunked: there was a chunk, whose data is followed by CRLF
+	left      int64       // of the body, chunked: of the chunk
+	err       error       // how it ended; nil: not yet
+	whole     atomic.Bool // err is io.EOF
 	closed    bool
 	total     int64
 	waited    time.Duration
@@ -75,23 +76,32 @@ func (b *body) next(p []byte) (int, error) {
 	if b.err != nil || len(p) == 0 {
 		return 0, b.err
 	}
-	if b.continues && len(b.in.bytes()) == 0 { // a client that has begun does not wait (RFC 9110 section 10.1.1)
-		if b.err = b.interim(); b.err != nil {
-			return 0, b.err
+	if b.continues.Load() {
+		b.continues.Store(false)
+		if len(b.in.bytes()) == 0 { // a client that has begun does not wait (RFC 9110 section 10.1.1)
+			if err := b.interim(); err != nil {
+				return 0, b.end(err)
+			}
 		}
 	}
-	b.continues = false
 	if b.left == 0 && b.chunked {
-		if b.err = b.nextChunk(); b.err != nil {
-			return 0, b.err
+		if err := b.nextChunk(); err != nil {
+			return 0, b.end(err)
 		}
 	}
 	n, err := b.data(p[:min(int64(len(p)), b.left)])
 	b.took(int64(n))
 	if err != nil {
-		b.err = err
+		return n, b.end(err)
 	}
 	return n, b.err
+}
+
+// end notes how the body ended.
+func (b *body) end(err error) error {
+	b.err = err
+	b.whole.Store(err == io.EOF) //nolint:errorlint // the engine's own, never wrapped
+	return err
 }
 
 // took notes n bytes of data.
@@ -103,10 +113,10 @@ func (b *body) took(n int64) {
 	}
 	const end = "\r\n0\r\n\r\n"
 	if !b.chunked {
-		b.err = io.EOF
+		_ = b.end(io.EOF) // returned with the bytes
 	} else if bytes.HasPrefix(b.in.bytes(), []byte(end)) {
 		b.in.skip(len(end))
-		b.err = io.EOF
+		_ = b.end(io.EOF)
 	}
 }
 
@@ -134,13 +144,13 @@ func (b *body) fill() error { return b.wait(b.in.fill) }
 
 // wait keeps the client to its limits while read waits for it.
 func (b *body) wait(read func() error) error {
-	if !b.in.hasDeadline() {
+	if !b.in.hasUser() {
 		b.in.within(b.timeout)
 	}
 	start := b.in.clock.now.Load()
 	err := read()
 	b.waited += time.Duration(b.in.clock.now.Load() - start)
-	timedOut := b.in.timedOut()
+	timedOut := b.in.over()
 	b.in.within(0)
 	switch {
 	case err == io.EOF: //nolint:errorlint // a connection's own end, never wrapped
@@ -221,50 +231,4 @@ func (b *body) line(limit int) ([]byte, error) {
 			return nil, err
 		}
 	}
-}
-
-// WriteNTo moves at most limit bytes of the body to dst. Between two plain TCP connections they do not pass through the process if the
-// body has a length; an error is then either side's. It returns io.EOF at the end of the body.
-func (b *body) WriteNTo(dst io.Writer, limit int64) (n int64, err error) {
-	b.in.body.Lock()
-	defer b.in.body.Unlock()
-	to, ok := dst.(*net.TCPConn)
-	from, plain := b.in.nc.(*net.TCPConn)
-	if b.closed || b.err != nil || b.continues || !ok || !plain || b.chunked || len(b.in.bytes()) > 0 {
-		return b.copyTo(dst, limit)
-	}
-	src := io.LimitedReader{R: from, N: min(limit, b.left)}
-	err = b.wait(func() error {
-		for {
-			moved, err := to.ReadFrom(&src)
-			n += moved
-			if err == nil && src.N > 0 {
-				return io.EOF
-			}
-			if err == nil || !b.in.spurious(err) {
-				return err
-			}
-		}
-	})
-	b.took(n)
-	if err != nil {
-		b.err = err
-	}
-	return n, b.err
-}
-
-// copyTo is WriteNTo through a buffer, for one read.
-func (b *body) copyTo(dst io.Writer, limit int64) (int64, error) {
-	if b.closed {
-		return 0, http.ErrBodyReadAfterClose
-	}
-	buf := largeBuffers.Get().(*[largeBuffer]byte)
-	defer largeBuffers.Put(buf)
-	n, err := b.next(buf[:min(limit, largeBuffer)])
-	if n > 0 {
-		if wrote, werr := dst.Write(buf[:n]); werr != nil {
-			return int64(wrote), werr
-		}
-	}
-	return int64(n), err
 }

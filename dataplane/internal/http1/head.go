@@ -35,6 +35,9 @@ type head struct {
 	fields         [wire.MaxFields]field
 }
 
+// reset makes the head ready for the next message. What is in fields beyond count is never looked at.
+func (h *head) reset() { h.begin, h.line, h.seen, h.started, h.count = 0, 0, 0, false, 0 }
+
 // parse goes on with the head at the beginning of b, which has all its bytes so far, and writes header names in canonical form into b.
 // It returns the length of the head once it is complete, 0 before that. Each line is judged as soon as it is complete.
 func (h *head) parse(b []byte) (n int, v *wire.Violation) {

@@ -193,7 +193,7 @@ func readBody(m *message, length int64, b []byte) (text string, used int, v *wir
 		return "", 0, nil
 	}
 	src := &stub{Reader: bytes.NewReader(b)}
-	in := &input{nc: src, clock: newClock()}
+	in := &input{deadline: deadline{nc: src, clock: newClock()}}
 	body := &body{in: in, chunked: m.chunked, left: max(length, 0)}
 	got, err := io.ReadAll(body)
 	if err != nil {

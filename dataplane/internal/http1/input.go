@@ -2,10 +2,8 @@ package http1
 
 import (
 	"errors"
-	"net"
 	"os"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -23,25 +21,13 @@ var (
 	largeBuffers = sync.Pool{New: func() any { return new([largeBuffer]byte) }}
 )
 
-var longAgo = time.Unix(1, 0)
-
 // input is the reading side of a connection. It has a buffer only while there are bytes in it, or a message is being read.
-//
-// Waits are bounded by due, which costs a store; the server's sweep ends a read that takes longer by moving the connection's deadline
-// into the past. As the wait may have ended just then, a read that finds the deadline over looks whether it is.
 type input struct {
-	nc    net.Conn
-	raw   syscall.RawConn // of the socket below nc; nil: there is none
-	clock *clock
+	deadline
+	raw syscall.RawConn // of the socket below nc; nil: there is none
 
 	buf  []byte // nil, small or large; buf[r:w] is unread
 	r, w int
-
-	due     atomic.Int64 // end of the wait on the server's clock; 0: none
-	stopped atomic.Bool  // reads of the body are to end at once
-
-	deadline sync.Mutex // held while nc's read deadline is set
-	user     time.Time  // the handler's; zero: none
 
 	body sync.Mutex // held while a body is read, and by whoever looks ahead meanwhile
 
@@ -127,52 +113,6 @@ func (in *input) read(p []byte) (int, error) {
 	}
 }
 
-// spurious reports whether err is a deadline that was not meant for this wait. It restores the one that is.
-func (in *input) spurious(err error) bool {
-	if !errors.Is(err, os.ErrDeadlineExceeded) {
-		return false
-	}
-	in.deadline.Lock()
-	defer in.deadline.Unlock()
-	over := in.stopped.Load() || in.clock.passed(in.due.Load()) || !in.user.IsZero() && !time.Now().Before(in.user)
-	return !over && in.nc.SetReadDeadline(in.user) == nil
-}
-
-// timedOut reports whether the wait that is set is over.
-func (in *input) timedOut() bool { return in.clock.passed(in.due.Load()) }
-
-// within bounds what is waited for next; 0 ends the bound.
-func (in *input) within(d time.Duration) {
-	if d == 0 {
-		in.due.Store(0)
-		return
-	}
-	in.due.Store(in.clock.after(d))
-}
-
-// setDeadline is the handler's deadline for reads. It takes the place of the engine's own between two reads of a body.
-func (in *input) setDeadline(t time.Time) error {
-	in.deadline.Lock()
-	defer in.deadline.Unlock()
-	in.user = t
-	return in.nc.SetReadDeadline(t)
-}
-
-func (in *input) hasDeadline() bool {
-	in.deadline.Lock()
-	defer in.deadline.Unlock()
-	return !in.user.IsZero()
-}
-
-// expire ends a wait that is over, if it still is one. The server's sweep calls it.
-func (in *input) expire() {
-	in.deadline.Lock()
-	defer in.deadline.Unlock()
-	if in.timedOut() {
-		_ = in.nc.SetReadDeadline(longAgo) // fails on a closed connection only
-	}
-}
-
 // awaitTiny waits for the first bytes of a message without a buffer: one byte is read into what the connection has anyway. It is await for
 // connections that have no descriptor to wait on, and for TLS, whose layer may hold bytes that the descriptor does not show.
 func (in *input) awaitTiny() error {
@@ -191,8 +131,8 @@ func (in *input) lookAhead() bool {
 		return false
 	}
 	defer in.body.Unlock()
-	in.deadline.Lock()
-	defer in.deadline.Unlock()
+	in.mu.Lock()
+	defer in.mu.Unlock()
 	if !in.makeRoom() || in.nc.SetReadDeadline(time.Now().Add(time.Millisecond)) != nil {
 		return false
 	}
