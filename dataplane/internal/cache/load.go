@@ -57,7 +57,7 @@ func (l *loader) read() error {
 	l.checkpoint = l.frames.end
 	for {
 		payload, err := l.frames.next()
-		if errors.Is(err, io.EOF) || errors.Is(err, errTorn) {
+		if errors.Is(err, io.EOF) || errors.Is(err, errTorn) || err != nil && bugReviveKey {
 			return nil
 		}
 		if err != nil {

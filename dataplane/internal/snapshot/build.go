@@ -83,6 +83,9 @@ func (b *builder) build() error {
 		b.next.services[name] = s
 	}
 	b.service = ""
+	if bugApplyUnchecked {
+		b.live.adopt(b.next)
+	}
 	return b.route(names)
 }
 

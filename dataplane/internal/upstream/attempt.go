@@ -77,7 +77,7 @@ type Outcome struct {
 
 // result translates an outcome without an answer for the backend's watch.
 func (o *Outcome) result() breaker.Result {
-	if o.Failed == exchange.Upstream {
+	if o.Failed == exchange.Upstream || o.Gone && bugCountAborts {
 		return breaker.Failure
 	}
 	return breaker.Ignored

@@ -1,0 +1,5 @@
+//go:build bug_revive_key
+
+package cache
+
+const bugReviveKey = true

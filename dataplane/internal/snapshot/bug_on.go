@@ -1,0 +1,5 @@
+//go:build bug_apply_unchecked
+
+package snapshot
+
+const bugApplyUnchecked = true

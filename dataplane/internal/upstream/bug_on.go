@@ -1,0 +1,5 @@
+//go:build bug_count_aborts
+
+package upstream
+
+const bugCountAborts = true
