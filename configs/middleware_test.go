@@ -15,7 +15,7 @@ import (
 func (f *fleet) startOwn(id string) *plane {
 	f.t.Helper()
 	p := &plane{name: id, public: freeAddress(f.t), admin: freeAddress(f.t), log: new(logged), ended: make(chan struct{})}
-	f.exec(p, "middleware", "--controlplane", f.grpc, "--listen", p.public, "--admin", p.admin, "--id", id, "--cache", filepath.Join(f.dir, "cache-"+id))
+	f.exec(p, "middleware", "--controlplane", f.grpc, "--listen", p.public, "--admin", p.admin, "--id", id, "--cache", filepath.Join(f.dir, "cache-"+id), "--drain", "1s")
 	f.awaitReady(p)
 	return p
 }
