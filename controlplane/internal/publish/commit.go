@@ -23,7 +23,6 @@ type call struct {
 	result  Commit
 	err     error
 	records []store.Record
-	layer   *layer
 }
 
 // Commit runs fn once and makes what it changed durable before it returns. Calls at the same time share one transaction
@@ -56,13 +55,14 @@ func (p *Publisher) Commit(ctx context.Context, fn func(Tx) error) (Commit, erro
 }
 
 // write is the writer: it takes what has come and commits it as one batch.
-func (p *Publisher) write() {
+func (p *Publisher) write(ctx context.Context) {
 	defer close(p.done)
 	for {
 		select {
 		case c := <-p.calls:
-			p.commit(p.gather(c))
-		case <-p.ctx.Done():
+			// Once taken up, a batch is stored: a Close under way waits for it.
+			p.commit(context.WithoutCancel(ctx), p.gather(c))
+		case <-ctx.Done():
 			return
 		}
 	}
@@ -83,12 +83,11 @@ func (p *Publisher) gather(first *call) []*call {
 }
 
 // commit runs a batch, stores it and answers its calls.
-func (p *Publisher) commit(batch []*call) {
+func (p *Publisher) commit(ctx context.Context, batch []*call) {
 	p.writing.Lock()
 	defer p.writing.Unlock()
 	state := p.State()
 	was := state
-	ctx := context.WithoutCancel(p.ctx) // once taken up, a batch is stored: a Close under way waits for it
 	err := p.store.View(ctx, func(r store.Reader) error {
 		if got := r.State().Revision; got != state.Revision {
 			return fmt.Errorf("%w: got revision %d (want %d)", store.ErrConflict, got, state.Revision)

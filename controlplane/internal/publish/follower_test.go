@@ -16,8 +16,8 @@ import (
 	gatewayv1 "apigateway/proto/gateway/v1"
 )
 
-// tb is what *testing.T and *rapid.T have in common.
-type tb interface {
+// tester is what *testing.T and *rapid.T have in common.
+type tester interface {
 	Helper()
 	Errorf(format string, args ...any)
 	Fatalf(format string, args ...any)
@@ -46,7 +46,7 @@ func (f *follower) set(kind gatewayv1.Kind, name string, value []byte) {
 }
 
 // follow applies one update and reports whether there was one.
-func (f *follower) follow(t tb, p *Publisher) bool {
+func (f *follower) follow(t tester, p *Publisher) bool {
 	t.Helper()
 	update, err := p.Next(f.part, f.have)
 	if err != nil {
@@ -70,7 +70,7 @@ func (f *follower) follow(t tb, p *Publisher) bool {
 	return true
 }
 
-func (f *follower) applyRun(t tb, run []Encoded, most int) {
+func (f *follower) applyRun(t tester, run []Encoded, most int) {
 	t.Helper()
 	message := decodeMessage(t, most, run...)
 	if len(message.GetRecords()) != len(run) {
@@ -94,7 +94,7 @@ func (f *follower) applyRun(t tb, run []Encoded, most int) {
 	}
 }
 
-func (f *follower) applySnapshot(t tb, chunks []Encoded, most int) {
+func (f *follower) applySnapshot(t tester, chunks []Encoded, most int) {
 	t.Helper()
 	f.content, f.digest = map[store.ID][]byte{}, gatewayv1.Digest{}
 	var last store.ID
@@ -118,7 +118,7 @@ func (f *follower) applySnapshot(t tb, chunks []Encoded, most int) {
 }
 
 // decodeMessage decodes the concatenation of encodings, which is one message.
-func decodeMessage(t tb, most int, encoded ...Encoded) *gatewayv1.SyncResponse {
+func decodeMessage(t tester, most int, encoded ...Encoded) *gatewayv1.SyncResponse {
 	t.Helper()
 	all := slices.Concat(encoded...)
 	if len(all) > most {

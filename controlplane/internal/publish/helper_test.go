@@ -3,8 +3,9 @@ package publish
 import (
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"log/slog"
-	"os"
+	"math/rand/v2"
 	"path/filepath"
 	"testing"
 
@@ -21,47 +22,49 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 var errFail = errors.New("fails")
 
 // place returns what opens a store in a new file.
-func place(t testing.TB) func() store.Store {
-	t.Helper()
-	folder, err := os.MkdirTemp(t.TempDir(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(folder, "store.db")
+func place(tb testing.TB) func() store.Store {
+	tb.Helper()
+	path := filepath.Join(tb.TempDir(), fmt.Sprint(rand.Uint64()), "store.db")
 	return func() store.Store {
 		s, err := bolt.OpenWith(path, bolt.Options{NoSync: true})
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		return s
 	}
 }
 
-func publisher(t testing.TB, s store.Store) *Publisher {
-	t.Helper()
-	p, err := New(t.Context(), s, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
-// started returns a publisher on an empty store, both closed at the end of the test.
-func started(t testing.TB) *Publisher {
+// stored returns an empty store, closed at the end of the test.
+func stored(t *testing.T) store.Store {
 	t.Helper()
 	s := place(t)()
-	p := publisher(t, s)
 	t.Cleanup(func() {
-		p.Close()
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
 	})
+	return s
+}
+
+func publisher(tb testing.TB, s store.Store) *Publisher {
+	tb.Helper()
+	p, err := New(tb.Context(), s, slog.New(slog.DiscardHandler))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return p
+}
+
+// started returns a publisher on an empty store, closed at the end of the test.
+func started(t *testing.T) *Publisher {
+	t.Helper()
+	p := publisher(t, stored(t))
+	t.Cleanup(p.Close)
 	return p
 }
 
 // keyValue returns a key with one secret, padded with a service name.
-func keyValue(t tb, secret, padding string) []byte {
+func keyValue(t tester, secret, padding string) []byte {
 	t.Helper()
 	hash := sha256.Sum256([]byte(secret))
 	value, err := proto.Marshal(&gatewayv1.Key{
@@ -83,12 +86,12 @@ func secretsOf(id store.ID, value []byte) []*gatewayv1.Secret {
 }
 
 // putKey commits one key.
-func putKey(t tb, p *Publisher, name, secret string) Commit {
+func putKey(t tester, p *Publisher, name, secret string) Commit {
 	t.Helper()
 	return commit(t, p, func(tx Tx) { tx.Put(gatewayv1.Kind_KIND_KEY, name, keyValue(t, secret, "")) })
 }
 
-func commit(t tb, p *Publisher, fn func(Tx)) Commit {
+func commit(t tester, p *Publisher, fn func(Tx)) Commit {
 	t.Helper()
 	c, err := p.Commit(p.ctx, func(tx Tx) error {
 		fn(tx)

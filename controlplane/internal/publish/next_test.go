@@ -15,8 +15,7 @@ import (
 )
 
 func TestNextDecides(t *testing.T) {
-	s := place(t)()
-	defer s.Close()
+	s := stored(t)
 	p := publisher(t, s)
 	p.tail.limit = 1
 	for i := range 4 {
@@ -70,8 +69,7 @@ func TestEmptyPartIsASnapshotToo(t *testing.T) {
 
 // TestHerdSharesOneCheckpoint sends many streams, that each need a snapshot, at once.
 func TestHerdSharesOneCheckpoint(t *testing.T) {
-	counted := &countedStore{Store: place(t)()}
-	defer counted.Close()
+	counted := &countedStore{Store: stored(t)}
 	p := publisher(t, counted)
 	defer p.Close()
 	for i := range 50 {
@@ -119,8 +117,7 @@ func (r *countedReader) Entries(part gatewayv1.Part, after store.ID) iter.Seq2[s
 
 // TestCommitsDoNotWaitForACheckpoint commits from inside the reading of one.
 func TestCommitsDoNotWaitForACheckpoint(t *testing.T) {
-	slow := &slowStore{Store: place(t)()}
-	defer slow.Close()
+	slow := &slowStore{Store: stored(t)}
 	p := publisher(t, slow)
 	defer p.Close()
 	putKey(t, p, "a", "a")
@@ -172,8 +169,7 @@ func (s *failingStore) Apply(ctx context.Context, ifRevision uint64, records []s
 }
 
 func TestNothingIsShownBeforeItIsStored(t *testing.T) {
-	failing := &failingStore{Store: place(t)()}
-	defer failing.Close()
+	failing := &failingStore{Store: stored(t)}
 	p := publisher(t, failing)
 	defer p.Close()
 	putKey(t, p, "a", "a")

@@ -208,9 +208,7 @@ func TestCommitUnderWayIsUncertain(t *testing.T) {
 }
 
 func TestClosed(t *testing.T) {
-	s := place(t)()
-	defer s.Close()
-	p := publisher(t, s)
+	p := publisher(t, stored(t))
 	p.Close()
 	if _, err := p.Commit(t.Context(), func(Tx) error { return nil }); !errors.Is(err, ErrClosed) {
 		t.Errorf("Commit() = %v, want ErrClosed", err)

@@ -59,8 +59,9 @@ func New(ctx context.Context, s store.Store, log *slog.Logger) (*Publisher, erro
 		tail:  newTail(state, records),
 		subs:  map[*Subscription]struct{}{},
 	}
-	p.ctx, p.stop = context.WithCancel(context.WithoutCancel(ctx))
-	go p.write()
+	ctx, p.stop = context.WithCancel(context.WithoutCancel(ctx))
+	p.ctx = ctx
+	go p.write(ctx)
 	return p, nil
 }
 

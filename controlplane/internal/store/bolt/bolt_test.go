@@ -20,7 +20,7 @@ func TestStore(t *testing.T) {
 	})
 }
 
-func open(t testing.TB, path string) store.Store {
+func open(t *testing.T, path string) store.Store {
 	t.Helper()
 	s, err := Open(path)
 	if err != nil {

@@ -51,11 +51,7 @@ func faulty(t *testing.T) (*Store, *disk, *storetest.History, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Errorf("Close() = %v", err)
-		}
-	})
+	closeAtEnd(t, s)
 	for _, value := range []string{"1", "2", "3", "4"} {
 		note := store.Note{Table: "t", Key: value, Value: []byte("v")}
 		if err := errors.Join(put(t, s, h, value), s.Note(t.Context(), note)); err != nil {
@@ -151,7 +147,7 @@ func reopen(t *testing.T, s *Store, path string) *Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = again.Close() })
+	closeAtEnd(t, again)
 	return again
 }
 

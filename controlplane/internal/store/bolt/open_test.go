@@ -13,10 +13,18 @@ import (
 	gatewayv1 "apigateway/proto/gateway/v1"
 )
 
+func closeAtEnd(t *testing.T, s store.Store) {
+	t.Helper()
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("Close() = %v", err)
+		}
+	})
+}
+
 func TestOpenMakesAPrivateFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "folder", "store.db")
-	s := open(t, path)
-	defer s.Close()
+	closeAtEnd(t, open(t, path))
 	for _, test := range []struct {
 		path string
 		want os.FileMode
@@ -30,7 +38,7 @@ func TestOpenMakesAPrivateFile(t *testing.T) {
 
 func TestOpenRefusesAFileInUse(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "store.db")
-	defer open(t, path).Close()
+	closeAtEnd(t, open(t, path))
 	wantError(t, path, "in use by another process")
 }
 

@@ -66,11 +66,12 @@ func note(t *testing.T, s store.Store, n ...store.Note) {
 	}
 }
 
-func notes(t *testing.T, s store.Store, table string) (got []string) {
+// notes returns those of table "t".
+func notes(t *testing.T, s store.Store) (got []string) {
 	t.Helper()
-	for n, err := range s.Notes(t.Context(), table) {
+	for n, err := range s.Notes(t.Context(), "t") {
 		if err != nil {
-			t.Fatalf("Notes(%q) = %v", table, err)
+			t.Fatalf("Notes() = %v", err)
 		}
 		got = append(got, n.Key+"="+string(n.Value))
 	}

@@ -3,7 +3,6 @@ package storetest
 import (
 	"errors"
 	"fmt"
-	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/testing/protocmp"
@@ -12,7 +11,8 @@ import (
 	gatewayv1 "apigateway/proto/gateway/v1"
 )
 
-func testSince(t *testing.T, open func() store.Store) {
+func (c suite) testSince() {
+	t, open := c.t, c.open
 	s, h := opened(t, open), &History{}
 	records := []store.Record{
 		h.Put(t, Service("a"), []byte("1")),
@@ -42,7 +42,8 @@ func testSince(t *testing.T, open func() store.Store) {
 	}
 }
 
-func testTrim(t *testing.T, open func() store.Store) {
+func (c suite) testTrim() {
+	t, open := c.t, c.open
 	s, h := open(), &History{}
 	var sizes []int
 	for i := range 40 {
@@ -75,7 +76,8 @@ func testTrim(t *testing.T, open func() store.Store) {
 	check(opened(t, open))
 }
 
-func testView(t *testing.T, open func() store.Store) {
+func (c suite) testView() {
+	t, open := c.t, c.open
 	s, h := opened(t, open), &History{}
 	apply(t, s, h.Put(t, Service("a"), []byte("1")))
 	next := h.Put(t, Service("a"), []byte("2"))
@@ -96,18 +98,19 @@ func testView(t *testing.T, open func() store.Store) {
 	}
 }
 
-func testNotes(t *testing.T, open func() store.Store) {
+func (c suite) testNotes() {
+	t, open := c.t, c.open
 	s := opened(t, open)
-	diff(t, "notes of an unknown table", notes(t, s, "t"), []string(nil))
+	diff(t, "notes of an unknown table", notes(t, s), []string(nil))
 	note(t, s, store.Note{Table: "t", Key: "b", Value: []byte("1")}, store.Note{Table: "t", Key: "a", Value: []byte("1")},
 		store.Note{Table: "u", Key: "a", Value: []byte("u")})
 	note(t, s, store.Note{Table: "t", Key: "b", Value: []byte("2")}, store.Note{Table: "t", Key: "gone"})
-	diff(t, "notes", notes(t, s, "t"), []string{"a=1", "b=2"})
+	diff(t, "notes", notes(t, s), []string{"a=1", "b=2"})
 	if err := s.Note(t.Context(), store.Note{Table: "t", Key: "c", Value: []byte("3")}, store.Note{Table: "t"}); err == nil {
 		t.Error("Note without a key = nil, want an error")
 	}
 	note(t, s, store.Note{Table: "t", Key: "a"})
-	diff(t, "notes after a removal", notes(t, s, "t"), []string{"b=2"})
+	diff(t, "notes after a removal", notes(t, s), []string{"b=2"})
 	view(t, s, func(r store.Reader) {
 		if v, ok := r.Note("t", "b"); !ok || string(v) != "2" {
 			t.Errorf("Note(b) = %q, %v, want 2", v, ok)

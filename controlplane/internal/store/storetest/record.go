@@ -24,7 +24,7 @@ func (h *History) Clone() *History {
 }
 
 // Put returns the next record, which puts one entry.
-func (h *History) Put(t testing.TB, id store.ID, value []byte) store.Record {
+func (h *History) Put(t *testing.T, id store.ID, value []byte) store.Record {
 	t.Helper()
 	return h.record(t, &gatewayv1.Record{
 		Part: id.Part(),
@@ -33,7 +33,7 @@ func (h *History) Put(t testing.TB, id store.ID, value []byte) store.Record {
 }
 
 // Remove returns the next record, which removes one entry that is there.
-func (h *History) Remove(t testing.TB, id store.ID) store.Record {
+func (h *History) Remove(t *testing.T, id store.ID) store.Record {
 	t.Helper()
 	return h.record(t, &gatewayv1.Record{
 		Part:    id.Part(),
@@ -41,7 +41,7 @@ func (h *History) Remove(t testing.TB, id store.ID) store.Record {
 	})
 }
 
-func (h *History) record(t testing.TB, r *gatewayv1.Record) store.Record {
+func (h *History) record(t *testing.T, r *gatewayv1.Record) store.Record {
 	t.Helper()
 	if h.values == nil {
 		h.values = map[store.ID][]byte{}
@@ -84,7 +84,7 @@ func KeyNamed(name string) store.ID { return store.ID{Kind: gatewayv1.Kind_KIND_
 func Hash(secret string) [32]byte { return sha256.Sum256([]byte(secret)) }
 
 // Key returns the value of a key with these secrets; the id of each is "id-" and the secret.
-func Key(t testing.TB, source gatewayv1.KeySource, secrets ...string) []byte {
+func Key(t *testing.T, source gatewayv1.KeySource, secrets ...string) []byte {
 	t.Helper()
 	key := &gatewayv1.Key{Source: source}
 	for _, s := range secrets {

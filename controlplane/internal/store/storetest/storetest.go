@@ -19,26 +19,34 @@ const (
 // Run tests stores. newPlace makes an empty place to keep one and returns what opens the store in it; the suite closes each
 // store before it opens the next in the same place.
 func Run(t *testing.T, newPlace func(t *testing.T) (open func() store.Store)) {
+	t.Helper()
 	for _, test := range []struct {
 		name string
-		run  func(t *testing.T, open func() store.Store)
+		run  func(suite)
 	}{
-		{"empty store", testEmpty},
-		{"entries", testEntries},
-		{"terms", testTerms},
-		{"refused records", testRefused},
-		{"records since", testSince},
-		{"log is trimmed", testTrim},
-		{"reopened", testReopen},
-		{"new epoch", testEpoch},
-		{"view is one moment", testView},
-		{"notes", testNotes},
+		{"empty store", suite.testEmpty},
+		{"entries", suite.testEntries},
+		{"terms", suite.testTerms},
+		{"refused records", suite.testRefused},
+		{"records since", suite.testSince},
+		{"log is trimmed", suite.testTrim},
+		{"reopened", suite.testReopen},
+		{"new epoch", suite.testEpoch},
+		{"view is one moment", suite.testView},
+		{"notes", suite.testNotes},
 	} {
-		t.Run(test.name, func(t *testing.T) { test.run(t, newPlace(t)) })
+		t.Run(test.name, func(t *testing.T) { test.run(suite{t, newPlace(t)}) })
 	}
 }
 
-func testEmpty(t *testing.T, open func() store.Store) {
+// suite is one test of one store.
+type suite struct {
+	t    *testing.T
+	open func() store.Store
+}
+
+func (c suite) testEmpty() {
+	t, open := c.t, c.open
 	s := opened(t, open)
 	state, err := s.State(t.Context())
 	if err != nil || state.Epoch == "" {
@@ -52,7 +60,8 @@ func testEmpty(t *testing.T, open func() store.Store) {
 	}
 }
 
-func testEntries(t *testing.T, open func() store.Store) {
+func (c suite) testEntries() {
+	t, open := c.t, c.open
 	s, h := opened(t, open), &History{}
 	apply(t, s,
 		h.Put(t, Service("b"), []byte("b1")),
@@ -86,7 +95,8 @@ func testEntries(t *testing.T, open func() store.Store) {
 	})
 }
 
-func testTerms(t *testing.T, open func() store.Store) {
+func (c suite) testTerms() {
+	t, open := c.t, c.open
 	s, h := opened(t, open), &History{}
 	apply(t, s,
 		h.Put(t, KeyNamed("a"), Key(t, fromStore, "a1", "a2")),
@@ -114,7 +124,8 @@ func testTerms(t *testing.T, open func() store.Store) {
 	}
 }
 
-func testRefused(t *testing.T, open func() store.Store) {
+func (c suite) testRefused() {
+	t, open := c.t, c.open
 	s, h := opened(t, open), &History{}
 	apply(t, s, h.Put(t, Service("a"), []byte("1")), h.Put(t, Service("b"), []byte("1")))
 	before := stateOf(t, s)
@@ -147,7 +158,8 @@ func testRefused(t *testing.T, open func() store.Store) {
 	}
 }
 
-func testReopen(t *testing.T, open func() store.Store) {
+func (c suite) testReopen() {
+	t, open := c.t, c.open
 	s, h := open(), &History{}
 	apply(t, s, h.Put(t, Service("a"), []byte("1")), h.Put(t, KeyNamed("k"), Key(t, fromStore, "x")))
 	note(t, s, store.Note{Table: "t", Key: "k", Value: []byte("v")})
@@ -157,7 +169,7 @@ func testReopen(t *testing.T, open func() store.Store) {
 	}
 	s = opened(t, open)
 	diff(t, "state", stateOf(t, s), before)
-	diff(t, "notes", notes(t, s, "t"), []string{"k=v"})
+	diff(t, "notes", notes(t, s), []string{"k=v"})
 	view(t, s, func(r store.Reader) {
 		if name, ok := store.KeyByHash(r, Hash("x")); !ok || name != "k" {
 			t.Errorf("KeyByHash() = %q, %v, want k", name, ok)
@@ -166,7 +178,8 @@ func testReopen(t *testing.T, open func() store.Store) {
 	apply(t, s, h.Put(t, Service("a"), []byte("2")))
 }
 
-func testEpoch(t *testing.T, open func() store.Store) {
+func (c suite) testEpoch() {
+	t, open := c.t, c.open
 	s, h := open(), &History{}
 	apply(t, s, h.Put(t, Service("a"), []byte("1")))
 	before := stateOf(t, s)
