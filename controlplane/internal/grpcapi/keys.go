@@ -91,11 +91,21 @@ func (s *keyServer) RotateKey(ctx context.Context, req *gatewayv1.RotateKeyReque
 	}
 	change, err := s.keys.Rotate(ctx, keystore.RotateRequest{
 		Name: req.GetName(), Hash: hash, SecretID: req.GetSecretId(), Overlap: time.Duration(overlap) * time.Millisecond,
+		ExpiresAt: expiryOf(req),
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &gatewayv1.RotateKeyResponse{Key: keyInfo(change.Key), Revision: change.Revision}, nil
+}
+
+// expiryOf is nil for a request that leaves the end of the new secret to the control plane.
+func expiryOf(req *gatewayv1.RotateKeyRequest) *time.Time {
+	if req.ExpiresAtMs == nil {
+		return nil
+	}
+	at := timeOf(req.GetExpiresAtMs())
+	return &at
 }
 
 func hashOf(b []byte) ([sha256.Size]byte, error) {

@@ -184,7 +184,40 @@ func TestRotateKeepsAnEarlierEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.rotate(t, "alice", "b", time.Hour)
-	f.wantSecrets(t, "alice", "id-a until 1m0s", "id-b")
+	f.wantSecrets(t, "alice", "id-a until 1m0s", "id-b until 1m0s")
+}
+
+func TestRotateExpiry(t *testing.T) {
+	later := start.Add(5 * time.Hour)
+	for _, test := range []struct {
+		name     string
+		lifetime time.Duration // of the first secret; 0: none
+		asked    *time.Time
+		want     string
+	}{
+		{"lifetime of the first", 48 * time.Hour, nil, "id-b until 49h0m0s"},
+		{"already expired", 30 * time.Minute, nil, "id-b until 1h30m0s"},
+		{"no lifetime", 0, nil, "id-b"},
+		{"as asked", 48 * time.Hour, &later, "id-b until 5h0m0s"},
+		{"never", 48 * time.Hour, &time.Time{}, "id-b"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			f := setup(t)
+			first := AddRequest{Name: "alice", Hash: hash("a"), SecretID: "id-a"}
+			if test.lifetime > 0 {
+				first.ExpiresAt = start.Add(test.lifetime)
+			}
+			if _, err := f.Add(t.Context(), first); err != nil {
+				t.Fatal(err)
+			}
+			f.now = start.Add(time.Hour)
+			got, err := f.Rotate(t.Context(), RotateRequest{Name: "alice", Hash: hash("b"), SecretID: "id-b", ExpiresAt: test.asked})
+			if err != nil {
+				t.Fatal(err)
+			}
+			diff(t, "secrets", secrets(got.Key), []string{test.want})
+		})
+	}
 }
 
 func TestRotateRefuses(t *testing.T) {
@@ -199,6 +232,7 @@ func TestRotateRefuses(t *testing.T) {
 		{"no such key", RotateRequest{Name: "none", Hash: hash("x")}, ErrNotFound},
 		{"overlap of the past", RotateRequest{Name: "alice", Hash: hash("x"), Overlap: -1}, ErrInvalid},
 		{"bad id", RotateRequest{Name: "alice", Hash: hash("x"), SecretID: "a b"}, ErrInvalid},
+		{"past expiry", RotateRequest{Name: "alice", Hash: hash("x"), ExpiresAt: &start}, ErrInvalid},
 		{"secret of another", RotateRequest{Name: "alice", Hash: hash("b")}, ErrExists},
 		{"its own id", RotateRequest{Name: "alice", Hash: hash("x"), SecretID: "id-a"}, ErrExists},
 	} {

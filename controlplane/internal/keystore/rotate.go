@@ -16,9 +16,11 @@ import (
 type RotateRequest struct {
 	// Name of the key.
 	Name string
-	// Hash and SecretID are those of the new secret, as in AddRequest. It never expires by itself.
+	// Hash and SecretID are those of the new secret, as in AddRequest.
 	Hash     [32]byte
 	SecretID string
+	// ExpiresAt is when the new secret ends, as in AddRequest; nil: it lives as long as the newest one was made to.
+	ExpiresAt *time.Time
 	// Overlap is how long the old secret goes on, unless it ends before by itself; 0: it ends at once.
 	Overlap time.Duration
 }
@@ -33,6 +35,11 @@ func (k *Keystore) Rotate(ctx context.Context, r RotateRequest) (Change, error) 
 		return Change{}, err
 	}
 	now := k.now()
+	if r.ExpiresAt != nil {
+		if err := checkExpiry(r.Name, *r.ExpiresAt, now); err != nil {
+			return Change{}, err
+		}
+	}
 	fresh := &gatewayv1.Secret{Sha256: r.Hash[:], Id: r.SecretID, CreatedAtMs: now.UnixMilli()}
 	return k.change(ctx, r.Name, func(tx publish.Tx) (*gatewayv1.Key, error) {
 		key, err := k.get(tx, r.Name)
@@ -49,11 +56,25 @@ func (k *Keystore) Rotate(ctx context.Context, r RotateRequest) (Change, error) 
 		if err := k.checkFree(tx, r.Name, fresh); err != nil {
 			return nil, err
 		}
+		fresh.ExpiresAtMs = expiry(key, r.ExpiresAt, now)
 		if err := rotate(key, fresh, now, r.Overlap); err != nil {
 			return nil, fmt.Errorf("key %q: %w", r.Name, err)
 		}
 		return key, put(tx, r.Name, key)
 	})
+}
+
+// expiry is when a new secret of a key ends: as asked or, if nothing was asked, after the lifetime of its newest secret.
+func expiry(key *gatewayv1.Key, asked *time.Time, now time.Time) int64 {
+	if asked != nil {
+		return toMillis(*asked)
+	}
+	secrets := key.GetSecrets()
+	if len(secrets) == 0 || secrets[len(secrets)-1].GetExpiresAtMs() == 0 {
+		return 0
+	}
+	newest := secrets[len(secrets)-1]
+	return now.UnixMilli() + newest.GetExpiresAtMs() - newest.GetCreatedAtMs()
 }
 
 // rotate adds a secret to a key and ends the one before.

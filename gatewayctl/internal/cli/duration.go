@@ -11,6 +11,24 @@ import (
 
 const day = 24 * time.Hour
 
+// never is the --expires-in of a secret without an end.
+const never = "never"
+
+// expiry returns when a secret ends that is valid for as long as --expires-in says, in Unix milliseconds; 0: never.
+func (a *app) expiry(expiresIn string) (int64, error) {
+	if expiresIn == never {
+		return 0, nil
+	}
+	d, err := parseDuration(expiresIn)
+	if err != nil {
+		return 0, usagef("--expires-in: %w", err)
+	}
+	if d <= 0 {
+		return 0, usagef("--expires-in: got %q (want more than 0)", expiresIn)
+	}
+	return a.Now().Add(d).UnixMilli(), nil
+}
+
 // parseDuration reads a duration as Go writes them (36h, 1h30m), with two more units: d, of 24 hours, and w, of 7 days.
 // It takes no sign. 292 years are the most that fit.
 func parseDuration(s string) (time.Duration, error) {

@@ -49,11 +49,11 @@ warning, since its hash can be searched. Repeating the command with the same nam
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.key, "key", "", "a secret of your own; - reads it from stdin, where no list of processes shows it")
-	f.StringVar(&o.expiresIn, "expires-in", "", "how long it is valid: 90d, 12h, 1w (default: for ever)")
+	f.StringVar(&o.expiresIn, "expires-in", never, "how long it is valid: 90d, 12h, 1w or never")
 	f.StringSliceVar(&o.services, "services", nil, "the services that it admits (default: all)")
 	waitFlag(cmd, &o.wait)
 	_ = cmd.RegisterFlagCompletionFunc("services", a.complete(completeServices))
-	_ = cmd.RegisterFlagCompletionFunc("expires-in", fixed())
+	_ = cmd.RegisterFlagCompletionFunc("expires-in", fixed(never))
 	_ = cmd.RegisterFlagCompletionFunc("key", fixed())
 	return cmd
 }
@@ -96,17 +96,7 @@ func (o *keysAdd) validate(name string) (expires int64, err error) {
 			return 0, usagef("--services: %w", err)
 		}
 	}
-	if o.expiresIn == "" {
-		return 0, nil
-	}
-	d, err := parseDuration(o.expiresIn)
-	if err != nil {
-		return 0, usagef("--expires-in: %w", err)
-	}
-	if d <= 0 {
-		return 0, usagef("--expires-in: got %q (want more than 0)", o.expiresIn)
-	}
-	return o.app.Now().Add(d).UnixMilli(), nil
+	return o.app.expiry(o.expiresIn)
 }
 
 // secret makes a secret, or takes the caller's own.

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 
 	"apigateway/proto/apikey"
@@ -272,6 +273,28 @@ func TestKeysRotate(t *testing.T) {
 	}
 	if got := f.requests()[0].(*gatewayv1.RotateKeyRequest).GetOverlapMs(); got != (48 * time.Hour).Milliseconds() {
 		t.Errorf("RotateKey: overlap = %d ms, want two days", got)
+	}
+}
+
+func TestKeysRotateExpiry(t *testing.T) {
+	tests := []struct {
+		flag string
+		want *int64
+	}{
+		{"", nil}, // the control plane's to decide
+		{" --expires-in 90d", proto.Int64(ms(-90 * 24 * time.Hour))},
+		{" --expires-in never", proto.Int64(0)},
+	}
+	for _, tt := range tests {
+		f := &fake{rotate: func(r *gatewayv1.RotateKeyRequest) (*gatewayv1.RotateKeyResponse, error) {
+			return &gatewayv1.RotateKeyResponse{Key: alice(r.GetSecretId()), Revision: 42}, nil
+		}}
+		if got := f.gatewayctl(t, "keys rotate alice"+tt.flag); got.Code != 0 {
+			t.Fatalf("keys rotate alice%s = %+v, want exit 0", tt.flag, got)
+		}
+		if diff := cmp.Diff(tt.want, f.requests()[0].(*gatewayv1.RotateKeyRequest).ExpiresAtMs); diff != "" {
+			t.Errorf("keys rotate alice%s: expires_at_ms (-want +got):\n%s", tt.flag, diff)
+		}
 	}
 }
 

@@ -617,7 +617,9 @@ type RotateKeyRequest struct {
 	// Id of the new secret; empty: the first 12 hex digits of sha256.
 	SecretId string `protobuf:"bytes,3,opt,name=secret_id,json=secretId,proto3" json:"secret_id,omitempty"`
 	// Milliseconds that the old secret goes on; 0: it ends at once.
-	OverlapMs     int64 `protobuf:"varint,4,opt,name=overlap_ms,json=overlapMs,proto3" json:"overlap_ms,omitempty"`
+	OverlapMs int64 `protobuf:"varint,4,opt,name=overlap_ms,json=overlapMs,proto3" json:"overlap_ms,omitempty"`
+	// When the new secret ends in Unix milliseconds, 0: never. Not set: it lives as long as the newest one was made to.
+	ExpiresAtMs   *int64 `protobuf:"varint,5,opt,name=expires_at_ms,json=expiresAtMs,proto3,oneof" json:"expires_at_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -676,6 +678,13 @@ func (x *RotateKeyRequest) GetSecretId() string {
 func (x *RotateKeyRequest) GetOverlapMs() int64 {
 	if x != nil {
 		return x.OverlapMs
+	}
+	return 0
+}
+
+func (x *RotateKeyRequest) GetExpiresAtMs() int64 {
+	if x != nil && x.ExpiresAtMs != nil {
+		return *x.ExpiresAtMs
 	}
 	return 0
 }
@@ -777,13 +786,15 @@ const file_gateway_v1_keys_proto_rawDesc = "" +
 	"\brevision\x18\x01 \x01(\x04R\brevision\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1d\n" +
 	"\n" +
-	"secret_ids\x18\x03 \x03(\tR\tsecretIds\"z\n" +
+	"secret_ids\x18\x03 \x03(\tR\tsecretIds\"\xb5\x01\n" +
 	"\x10RotateKeyRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06sha256\x18\x02 \x01(\fR\x06sha256\x12\x1b\n" +
 	"\tsecret_id\x18\x03 \x01(\tR\bsecretId\x12\x1d\n" +
 	"\n" +
-	"overlap_ms\x18\x04 \x01(\x03R\toverlapMs\"V\n" +
+	"overlap_ms\x18\x04 \x01(\x03R\toverlapMs\x12'\n" +
+	"\rexpires_at_ms\x18\x05 \x01(\x03H\x00R\vexpiresAtMs\x88\x01\x01B\x10\n" +
+	"\x0e_expires_at_ms\"V\n" +
 	"\x11RotateKeyResponse\x12%\n" +
 	"\x03key\x18\x01 \x01(\v2\x13.gateway.v1.KeyInfoR\x03key\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x04R\brevision2\xeb\x02\n" +
@@ -850,6 +861,7 @@ func file_gateway_v1_keys_proto_init() {
 	if File_gateway_v1_keys_proto != nil {
 		return
 	}
+	file_gateway_v1_keys_proto_msgTypes[10].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
