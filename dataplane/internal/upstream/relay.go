@@ -3,19 +3,16 @@ package upstream
 import (
 	"errors"
 	"io"
-	"net"
 	"net/http"
-	"os"
 	"time"
 
 	"apigateway/dataplane/internal/exchange"
-	"apigateway/dataplane/internal/upstream/h1"
 )
 
 // What is moved from socket to socket without coming by here: not less than minSplice at a time, which would not be worth
-// it, and not more than maxSplice, after which deadlines and client are looked at.
+// it, and not more than maxSplice.
 const (
-	minSplice = 64 << 10
+	minSplice = 16 << 10
 	maxSplice = 1 << 20
 )
 
@@ -39,8 +36,8 @@ func (f *round) copyBody(flush bool) Outcome {
 		if err := f.await(flush); err != nil {
 			return f.broken(err)
 		}
-		if socket, n := f.resp.Direct(); to != nil && n >= minSplice && !flush {
-			if o := f.splice(to, socket, min(n, maxSplice)); o.Failed != exchange.None {
+		if o, done := f.splice(to); done {
+			if o.Failed != exchange.None {
 				return o
 			}
 			continue
@@ -74,25 +71,32 @@ func (f *round) enlarge() {
 	}
 }
 
-// splice moves up to n bytes from the backend's socket to the client's writer, which does it within the kernel where it
-// can.
-func (f *round) splice(to io.ReaderFrom, socket *net.TCPConn, n int64) Outcome {
-	f.piece = io.LimitedReader{R: socket, N: n}
-	_, err := to.ReadFrom(&f.piece)
-	took := n - f.piece.N
-	f.moved += took
-	f.resp.Took(took, err == nil && f.piece.N > 0)
-	switch {
-	case err == nil:
-		return Outcome{}
-	case errors.Is(err, os.ErrDeadlineExceeded) && f.conn.Overdue():
-		if err := f.conn.Late(); err != nil {
-			return f.broken(err)
-		}
-		return Outcome{}
-	case h1.Broken(socket):
-		return f.broken(err)
-	default:
-		return f.unwritten(err)
+// splice moves what is here of a body of known length, and not in the buffer, from the backend's socket to the client's
+// writer, which does that within the kernel where it can. As it waits for the backend before, whatever fails in between is
+// the client's. It reports whether there was anything for it to do.
+func (f *round) splice(to io.ReaderFrom) (o Outcome, done bool) {
+	socket, left := f.resp.Direct()
+	if to == nil || left < minSplice || f.resp.Head.Chunked {
+		return Outcome{}, false
 	}
+	here, err := f.conn.Readable()
+	if err != nil {
+		return f.broken(err), true
+	}
+	if here < minSplice && int64(here) < left {
+		return Outcome{}, false
+	}
+	f.piece = io.LimitedReader{R: socket, N: min(left, int64(here), maxSplice)}
+	n := f.piece.N
+	_, err = to.ReadFrom(&f.piece)
+	n -= f.piece.N
+	f.moved += n
+	f.resp.Took(n)
+	switch {
+	case err != nil:
+		return f.unwritten(err), true
+	case n == 0:
+		return f.broken(io.ErrNoProgress), true
+	}
+	return Outcome{}, true
 }

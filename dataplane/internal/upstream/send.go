@@ -77,20 +77,21 @@ func (f *round) inline() (left int64, err error) {
 	}
 }
 
-// stopSending ends a sender whose answer is complete. It goes on only for as long as it takes to write what the client has
-// sent already.
+// stopSending ends a sender whose answer is complete: at once if the client has not sent everything, otherwise it has a
+// moment to write what is left. What it has not written then, the backend does not get.
 func (f *round) stopSending(early bool) {
 	select {
 	case <-f.sender.done:
 	default:
 		_ = http.NewResponseController(f.w).Flush()
+		conn, patience := f.conn, lastWrites
 		if early {
-			f.conn.EndWrites(time.Unix(1, 0)) // long ago
+			patience = 0
 			f.a.Body.stop()
-		} else {
-			f.conn.EndWrites(time.Now().Add(lastWrites))
 		}
+		timer := time.AfterFunc(patience, func() { _ = conn.Close() })
 		<-f.sender.done
+		timer.Stop()
 	}
 	f.unsent = f.sender.err
 	f.sender = nil

@@ -16,8 +16,9 @@ type Tunnels struct {
 
 // tunnelEntry is one open tunnel or stream.
 type tunnelEntry struct {
-	hash  keys.Hash
-	keyed bool // hash means something
+	hash   keys.Hash
+	keyed  bool // hash means something
+	tunnel bool // no request is under way any more, as one is in a stream
 
 	mu  sync.Mutex
 	cut func() // nil: removed, what it would end may serve another request by now
@@ -34,7 +35,7 @@ func (e *tunnelEntry) end() {
 // add notes an open tunnel or stream; cut ends it, and may be called from any goroutine, several times, until the caller
 // has removed the entry. It must not remove it itself.
 func (t *Tunnels) add(x *exchange.Exchange, cut func()) *tunnelEntry {
-	e := &tunnelEntry{hash: x.KeyHash, keyed: x.Key != nil, cut: cut}
+	e := &tunnelEntry{hash: x.KeyHash, keyed: x.Key != nil, tunnel: x.Tunnel, cut: cut}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.open == nil {
@@ -66,9 +67,16 @@ func (t *Tunnels) CloseIf(ended func(keys.Hash) bool) int {
 	return t.cut(func(e *tunnelEntry) bool { return e.keyed && ended(e.hash) })
 }
 
-// Close ends all of them and returns how many. New ones may still be opened.
-func (t *Tunnels) Close() int {
-	return t.cut(func(*tunnelEntry) bool { return true })
+// Close ends all of them and returns how many tunnels it ended: a stream is a request under way, and counted among those.
+// New ones may still be opened.
+func (t *Tunnels) Close() (tunnels int) {
+	t.cut(func(e *tunnelEntry) bool {
+		if e.tunnel {
+			tunnels++
+		}
+		return true
+	})
+	return tunnels
 }
 
 func (t *Tunnels) cut(which func(*tunnelEntry) bool) (n int) {

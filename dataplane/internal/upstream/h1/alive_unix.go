@@ -15,6 +15,7 @@ type probe struct {
 	control syscall.RawConn
 	peek    func(fd uintptr)
 
+	one [1]byte
 	n   int
 	err error
 }
@@ -30,10 +31,7 @@ func newProbe(c net.Conn) *probe {
 		return nil
 	}
 	p := &probe{control: control}
-	p.peek = func(fd uintptr) {
-		var one [1]byte
-		p.n, _, p.err = unix.Recvfrom(int(fd), one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-	}
+	p.peek = func(fd uintptr) { p.n, p.err = peek(fd, &p.one) }
 	return p
 }
 

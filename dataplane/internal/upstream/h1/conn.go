@@ -29,7 +29,7 @@ type Conn struct {
 
 	host  *Host
 	raw   net.Conn
-	tcp   *net.TCPConn // raw, if bytes may go past us; nil: TLS, or no TCP
+	tcp   *net.TCPConn // raw, if bytes may go past us; nil: TLS, no TCP, or a system that cannot
 	sec   *tls.Conn    // nil: plain
 	probe *probe       // nil: raw cannot be looked at
 	tick  uint32       // of the pool, when it became idle
@@ -44,7 +44,9 @@ type Conn struct {
 
 func newConn(raw net.Conn) *Conn {
 	c := &Conn{raw: raw}
-	c.tcp, _ = raw.(*net.TCPConn)
+	if canSplice {
+		c.tcp, _ = raw.(*net.TCPConn)
+	}
 	c.probe = newProbe(raw)
 	return c
 }
@@ -87,9 +89,6 @@ func (c *Conn) Duplex() error {
 	return c.raw.SetWriteDeadline(time.Time{})
 }
 
-// EndWrites bounds what the other goroutine still writes.
-func (c *Conn) EndWrites(by time.Time) { _ = c.raw.SetWriteDeadline(by) }
-
 // Interrupt ends what waits on the connection and whatever will: it fails with cause, that of the first call. Safe to
 // call from any goroutine, also when the connection is closed.
 func (c *Conn) Interrupt(cause error) {
@@ -108,8 +107,8 @@ func (c *Conn) Interrupted() error {
 	return c.cause
 }
 
-// Late asks the owner, after somebody else waited on the socket and timed out. It returns why not to wait on.
-func (c *Conn) Late() error {
+// late asks the owner after a wait that timed out. It returns why not to wait on.
+func (c *Conn) late() error {
 	if cause := c.Interrupted(); cause != nil {
 		return cause
 	}
@@ -122,9 +121,6 @@ func (c *Conn) Late() error {
 	}
 	return c.set(until)
 }
-
-// Overdue reports whether the connection's own deadline has passed.
-func (c *Conn) Overdue() bool { return !time.Now().Before(c.armed) || c.Interrupted() != nil }
 
 // Read is part of io.Reader.
 func (c *Conn) Read(p []byte) (int, error) {
@@ -148,7 +144,7 @@ func (c *Conn) readRaw(p []byte) (int, error) {
 		if n > 0 || err == nil || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err
 		}
-		if err := c.Late(); err != nil {
+		if err := c.late(); err != nil {
 			return 0, err
 		}
 	}
@@ -161,7 +157,7 @@ func (c *Conn) writeRaw(p []byte) (int, error) {
 		if err == nil || c.duplex || !errors.Is(err, os.ErrDeadlineExceeded) {
 			return done, err
 		}
-		if err := c.Late(); err != nil {
+		if err := c.late(); err != nil {
 			return done, err
 		}
 	}
@@ -176,7 +172,7 @@ type link struct {
 func (l link) Read(p []byte) (int, error)  { return l.c.readRaw(p) }
 func (l link) Write(p []byte) (int, error) { return l.c.writeRaw(p) }
 
-// Socket returns the plain TCP connection, nil if there is none.
+// Socket returns the plain TCP connection for bytes that go past us, nil if there is none.
 func (c *Conn) Socket() *net.TCPConn { return c.tcp }
 
 // Detach ends every deadline and owner: the connection is no HTTP any more.

@@ -178,7 +178,7 @@ func (r *Response) Fill() error {
 }
 
 // Direct returns the socket and how many bytes of the body may be taken straight from it: what is known to be body and
-// is not in the buffer. 0 if there are none, or the connection is not plain TCP. Say with Took how many were.
+// is not in the buffer. 0 if there are none, or nothing may go past us. Say with Took how many were.
 func (r *Response) Direct() (socket *net.TCPConn, n int64) {
 	if r.ended || r.eof || r.r < r.w || r.conn.tcp == nil || r.framing == byChunks && r.place != inData {
 		return nil, 0
@@ -186,11 +186,8 @@ func (r *Response) Direct() (socket *net.TCPConn, n int64) {
 	return r.conn.tcp, r.left
 }
 
-// Took notes that n bytes of the body were taken from the socket, and whether it ended.
-func (r *Response) Took(n int64, eof bool) {
-	r.left -= n
-	r.eof = eof
-}
+// Took notes that n bytes of the body were taken from the socket.
+func (r *Response) Took(n int64) { r.left -= n }
 
 // Reusable reports whether the connection may carry another request, as far as the response can say.
 func (r *Response) Reusable() bool {
