@@ -14,19 +14,22 @@ const day = 24 * time.Hour
 // never is the --expires-in of a secret without an end.
 const never = "never"
 
-// expiry returns when a secret ends that is valid for as long as --expires-in says, in Unix milliseconds; 0: never.
+// expiry returns when a secret ends that is valid for as long as --expires-in says, in Unix milliseconds; 0: never. An
+// end that is not ahead is refused, but is no wrong usage: it is well written, and scripts compute it.
 func (a *app) expiry(expiresIn string) (int64, error) {
 	if expiresIn == never {
 		return 0, nil
 	}
-	d, err := parseDuration(expiresIn)
-	if err != nil {
-		return 0, usagef("--expires-in: %w", err)
+	length, negative := strings.CutPrefix(expiresIn, "-")
+	d, err := parseDuration(length)
+	switch {
+	case err != nil:
+		return 0, usagef("--expires-in: got %q (want a duration such as 90d, 12h or 1w, or never)", expiresIn)
+	case negative || d <= 0:
+		return 0, fmt.Errorf("--expires-in: lies in the past, got %q (want more than 0)", expiresIn)
+	default:
+		return a.Now().Add(d).UnixMilli(), nil
 	}
-	if d <= 0 {
-		return 0, usagef("--expires-in: got %q (want more than 0)", expiresIn)
-	}
-	return a.Now().Add(d).UnixMilli(), nil
 }
 
 // parseDuration reads a duration as Go writes them (36h, 1h30m), with two more units: d, of 24 hours, and w, of 7 days.

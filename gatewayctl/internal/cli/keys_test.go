@@ -187,8 +187,8 @@ func TestKeysUsage(t *testing.T) {
 		{"keys add", "missing argument (want NAME)"},
 		{"keys add a b", "got 2 arguments (want NAME)"},
 		{"keys add ä", `name: wrong character, got "ä" (want A-Z a-z 0-9 . _ -)`},
-		{"keys add a --expires-in 0s", `--expires-in: got "0s" (want more than 0)`},
-		{"keys add a --expires-in -1h", `--expires-in: got "-1h" (want a duration such as 90d, 12h or 1w)`},
+		{"keys add a --expires-in soon", `--expires-in: got "soon" (want a duration such as 90d, 12h or 1w, or never)`},
+		{"keys add a --expires-in --1h", `--expires-in: got "--1h" (want a duration such as 90d, 12h or 1w, or never)`},
 		{"keys add a --services ,", "--services: name: wrong length, got 0 bytes (want 1 to 64)"},
 		{"keys add a --services=", "--services: got none (leave it out to admit all)"},
 		{"keys add a --key -", "--key: wrong length, got 0 bytes (want 1 to 4096)"},
@@ -209,6 +209,22 @@ func TestKeysUsage(t *testing.T) {
 				t.Errorf("gatewayctl %s sent %d requests, want 0", tt.line, n)
 			}
 		})
+	}
+}
+
+// TestKeysPastExpiry covers expiries that are well written and yet cannot be.
+func TestKeysPastExpiry(t *testing.T) {
+	for _, command := range []string{"keys add a", "keys rotate a"} {
+		for _, expiry := range []string{"0s", "-1h", "-7d"} {
+			f := &fake{}
+			want := result{1, "", fmt.Sprintf("gatewayctl: --expires-in: lies in the past, got %q (want more than 0)\n", expiry)}
+			if diff := cmp.Diff(want, f.gatewayctl(t, command+" --expires-in "+expiry)); diff != "" {
+				t.Errorf("gatewayctl %s --expires-in %s (-want +got):\n%s", command, expiry, diff)
+			}
+			if n := len(f.requests()); n > 0 {
+				t.Errorf("gatewayctl %s --expires-in %s sent %d requests, want 0", command, expiry, n)
+			}
+		}
 	}
 }
 
