@@ -61,7 +61,7 @@ func parseFlags(args []string, stdout io.Writer) (*flags, error) {
 	if !slices.Contains([]string{"text", "json"}, f.logFormat) {
 		return nil, fmt.Errorf("--log-format: got %q (want text or json)", f.logFormat)
 	}
-	return f, nil
+	return f, f.options.Validate()
 }
 
 // fromArgument takes the positional argument as --config.

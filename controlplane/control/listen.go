@@ -15,10 +15,19 @@ const connectionTimeout = 10 * time.Second
 // listeners are bound before anything starts, so that a taken port ends the start at once.
 type listeners struct{ grpc, http net.Listener }
 
+// Validate reports options that Run refuses whatever the machine is like.
+func (o Options) Validate() error {
+	host, _, err := net.SplitHostPort(o.GRPC)
+	if err != nil || o.Insecure || loopback(host) { // what is no address at all is for bind to refuse
+		return nil
+	}
+	return fmt.Errorf("--grpc: got %s, which is not loopback (want a loopback address, or --insecure for plaintext on a network you trust)", o.GRPC)
+}
+
 func listen(opts Options) (*listeners, error) {
-	if host, _, err := net.SplitHostPort(opts.GRPC); err == nil && !opts.Insecure && !loopback(host) {
-		return nil, fmt.Errorf("--grpc: not loopback, got %s (want a loopback address, or --insecure for plaintext on a network you trust)", opts.GRPC)
-	} // what is no address at all is for bind to refuse
+	if err := opts.Validate(); err != nil {
+		return nil, err
+	}
 	grpc, err := bind("--grpc", opts.GRPC)
 	if err != nil {
 		return nil, err
