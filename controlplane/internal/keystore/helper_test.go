@@ -21,7 +21,8 @@ import (
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(adderEnv); path != "" {
-		os.Exit(addUntilKilled(path))
+		addUntilKilled(path)
+		os.Exit(1)
 	}
 	goleak.VerifyTestMain(m)
 }
@@ -43,7 +44,7 @@ func (l lines) Line(name string) (string, int, bool) {
 	return "gateway.yaml", line, ok
 }
 
-func setup(t testing.TB) *fixture {
+func setup(t *testing.T) *fixture {
 	t.Helper()
 	s, err := bolt.OpenWith(filepath.Join(t.TempDir(), "store.db"), bolt.Options{NoSync: true})
 	if err != nil {
@@ -83,7 +84,7 @@ func setup(t testing.TB) *fixture {
 
 func hash(secret string) [32]byte { return sha256.Sum256([]byte(secret)) }
 
-func (f *fixture) add(t testing.TB, name, secret string) Change {
+func (f *fixture) add(t *testing.T, name, secret string) Change {
 	t.Helper()
 	c, err := f.Add(t.Context(), AddRequest{Name: name, Hash: hash(secret), SecretID: "id-" + secret})
 	if err != nil {
@@ -92,11 +93,12 @@ func (f *fixture) add(t testing.TB, name, secret string) Change {
 	return c
 }
 
-func (f *fixture) rotate(t testing.TB, name, secret string, overlap time.Duration) Change {
+// rotateAlice rotates the key of that name.
+func (f *fixture) rotateAlice(t *testing.T, secret string, overlap time.Duration) Change {
 	t.Helper()
-	c, err := f.Rotate(t.Context(), RotateRequest{Name: name, Hash: hash(secret), SecretID: "id-" + secret, Overlap: overlap})
+	c, err := f.Rotate(t.Context(), RotateRequest{Name: "alice", Hash: hash(secret), SecretID: "id-" + secret, Overlap: overlap})
 	if err != nil {
-		t.Fatalf("Rotate(%q) = %v", name, err)
+		t.Fatalf("Rotate() = %v", err)
 	}
 	return c
 }
@@ -113,16 +115,17 @@ func secrets(k Key) (said []string) {
 	return said
 }
 
-func (f *fixture) wantSecrets(t testing.TB, name string, want ...string) {
+// wantAlice looks at the secrets of the key of that name.
+func (f *fixture) wantAlice(t *testing.T, want ...string) {
 	t.Helper()
-	k, err := f.Get(t.Context(), name)
+	k, err := f.Get(t.Context(), "alice")
 	if err != nil {
-		t.Fatalf("Get(%q) = %v", name, err)
+		t.Fatalf("Get() = %v", err)
 	}
-	diff(t, "secrets of "+name, secrets(k), want)
+	diff(t, "secrets", secrets(k), want)
 }
 
-func diff(t testing.TB, what string, got, want any) {
+func diff(t *testing.T, what string, got, want any) {
 	t.Helper()
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("%s (-want +got):\n%s", what, d)

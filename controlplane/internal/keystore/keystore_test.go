@@ -85,14 +85,14 @@ func TestAddRefuses(t *testing.T) {
 func TestRevoke(t *testing.T) {
 	f := setup(t)
 	f.add(t, "alice", "a")
-	f.rotate(t, "alice", "b", time.Hour)
+	f.rotateAlice(t, "b", time.Hour)
 	one, err := f.Revoke(t.Context(), "id-a")
 	if err != nil || one.Key.Name != "alice" {
 		t.Fatalf("Revoke(id-a) = %+v, %v", one, err)
 	}
 	diff(t, "ended", one.SecretIDs, []string{"id-a"})
 	diff(t, "left", secrets(one.Key), []string{"id-b"})
-	f.wantSecrets(t, "alice", "id-b")
+	f.wantAlice(t, "id-b")
 	last, err := f.Revoke(t.Context(), "id-b")
 	if err != nil || last.Revision != one.Revision+1 {
 		t.Errorf("Revoke of the last = %+v, %v, want revision %d", last, err, one.Revision+1)
@@ -101,7 +101,7 @@ func TestRevoke(t *testing.T) {
 		t.Errorf("Get of a key without secrets = %v, want ErrNotFound", err)
 	}
 	f.add(t, "alice", "a") // the name and the secret are free again
-	f.rotate(t, "alice", "b", time.Hour)
+	f.rotateAlice(t, "b", time.Hour)
 	all, err := f.Revoke(t.Context(), "alice")
 	if err != nil || all.Key.Name != "alice" {
 		t.Fatalf("Revoke(alice) = %+v, %v", all, err)
@@ -138,7 +138,7 @@ func TestNameWinsOverID(t *testing.T) {
 	if _, err := f.Revoke(t.Context(), "id-a"); err != nil {
 		t.Fatal(err)
 	}
-	f.wantSecrets(t, "alice", "id-a")
+	f.wantAlice(t, "id-a")
 	if k, err := f.Get(t.Context(), "id-a"); err != nil || k.Name != "alice" {
 		t.Errorf("Get(id-a) = %+v, %v, want alice", k, err)
 	}
@@ -161,21 +161,21 @@ func TestAmbiguousID(t *testing.T) {
 func TestRotate(t *testing.T) {
 	f := setup(t)
 	f.add(t, "alice", "a")
-	first := f.rotate(t, "alice", "b", time.Hour)
+	first := f.rotateAlice(t, "b", time.Hour)
 	diff(t, "secrets", secrets(first.Key), []string{"id-a until 1h0m0s", "id-b"})
 	f.now = f.now.Add(time.Minute)
-	again := f.rotate(t, "alice", "b", 5*time.Hour)
+	again := f.rotateAlice(t, "b", 5*time.Hour)
 	diff(t, "secrets after a retry", secrets(again.Key), secrets(first.Key))
 	_, err := f.Rotate(t.Context(), RotateRequest{Name: "alice", Hash: hash("c")})
 	if want := `key "alice": two secrets are live, got a third (want one of them to end first: id-a ends 2026-11-23T13:00:00Z, id-b never ends)`; !errors.Is(err, ErrThirdSecret) || err.Error() != want {
 		t.Errorf("Rotate to a third = %v, want %s", err, want)
 	}
 	f.now = start.Add(time.Hour) // the first has expired
-	f.rotate(t, "alice", "c", time.Hour)
-	f.wantSecrets(t, "alice", "id-b until 2h0m0s", "id-c")
+	f.rotateAlice(t, "c", time.Hour)
+	f.wantAlice(t, "id-b until 2h0m0s", "id-c")
 	f.now = start.Add(3 * time.Hour)
-	f.rotate(t, "alice", "d", 0)
-	f.wantSecrets(t, "alice", "id-d")
+	f.rotateAlice(t, "d", 0)
+	f.wantAlice(t, "id-d")
 }
 
 func TestRotateKeepsAnEarlierEnd(t *testing.T) {
@@ -183,8 +183,8 @@ func TestRotateKeepsAnEarlierEnd(t *testing.T) {
 	if _, err := f.Add(t.Context(), AddRequest{Name: "alice", Hash: hash("a"), SecretID: "id-a", ExpiresAt: start.Add(time.Minute)}); err != nil {
 		t.Fatal(err)
 	}
-	f.rotate(t, "alice", "b", time.Hour)
-	f.wantSecrets(t, "alice", "id-a until 1m0s", "id-b until 1m0s")
+	f.rotateAlice(t, "b", time.Hour)
+	f.wantAlice(t, "id-a until 1m0s", "id-b until 1m0s")
 }
 
 func TestRotateExpiry(t *testing.T) {

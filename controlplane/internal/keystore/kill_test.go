@@ -20,17 +20,17 @@ import (
 // adderEnv makes the test binary a process that adds keys to the store it names, and says each that was acknowledged.
 const adderEnv = "KEYSTORE_TEST_ADD_TO"
 
-// addUntilKilled adds keys with 16 writers for ever.
-func addUntilKilled(path string) int {
+// addUntilKilled adds keys with 16 writers for ever, or says why it cannot.
+func addUntilKilled(path string) {
 	s, err := bolt.Open(path)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		return 1
+		return
 	}
 	p, err := publish.New(context.Background(), s, slog.Default())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		return 1
+		return
 	}
 	k := New(p, s, Options{})
 	var group sync.WaitGroup
@@ -47,7 +47,6 @@ func addUntilKilled(path string) int {
 		})
 	}
 	group.Wait()
-	return 1
 }
 
 // TestKill kills a process with 16 writers at random moments and looks for what it had acknowledged.

@@ -73,7 +73,7 @@ func TestUses(t *testing.T) {
 	f.NoteUses([]Use{{"alice", "id-a", start.Add(-15 * time.Minute)}})
 	f.flush(t.Context())
 	f.wantUse(t, "alice", start.Add(-10*time.Minute))
-	if c := f.rotate(t, "alice", "b", time.Hour); !c.Key.Secrets[0].LastUsedAt.Equal(start.Add(-10 * time.Minute)) {
+	if c := f.rotateAlice(t, "b", time.Hour); !c.Key.Secrets[0].LastUsedAt.Equal(start.Add(-10 * time.Minute)) {
 		t.Errorf("Rotate() = %+v, want the last use in it", c.Key)
 	}
 	if _, err := f.Revoke(t.Context(), "alice"); err != nil {
