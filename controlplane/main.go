@@ -50,7 +50,7 @@ func report(err error, stderr io.Writer) int {
 		return 0
 	case errors.As(err, &mistakes):
 		fmt.Fprintln(stderr, mistakes)
-		fmt.Fprintf(stderr, "controlplane: %s in the configuration\n", count(len(mistakes)))
+		fmt.Fprintln(stderr, count(len(mistakes)))
 	default:
 		fmt.Fprintln(stderr, "controlplane:", err)
 	}
@@ -61,7 +61,7 @@ func report(err error, stderr io.Writer) int {
 func check(file string, stdout, stderr io.Writer) int {
 	mistakes, warnings, err := control.Check(file)
 	if err != nil {
-		fmt.Fprintln(stderr, "controlplane:", err)
+		fmt.Fprintln(stderr, "controlplane: --check:", err)
 		return 1
 	}
 	for _, w := range warnings {

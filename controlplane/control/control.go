@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -109,7 +110,9 @@ func assemble(ctx context.Context, opts Options, st store.Store, publisher *publ
 	p.watch, err = filewatch.New(opts.Config, filewatch.Options{MaxSize: config.MaxBytes, OnError: func(err error) {
 		opts.Log.Error("configuration file cannot be read, the configuration stays in force", "err", err)
 	}})
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("--config: no such file, got %s (want the configuration file: --config FILE, or FILE alone)", opts.Config)
+	} else if err != nil {
 		return nil, fmt.Errorf("--config: %w", err)
 	}
 	if err := p.file.Load(ctx, p.watch.Content()); err != nil {
