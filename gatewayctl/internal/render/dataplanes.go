@@ -99,10 +99,6 @@ func DataPlanes(w io.Writer, s Style, all []*gatewayv1.DataPlane) error {
 }
 
 func (s Style) dataPlaneRow(d *gatewayv1.DataPlane) []cell {
-	revision := fmt.Sprint(d.GetRevision())
-	if d.GetRevision() != d.GetDesiredRevision() {
-		revision += fmt.Sprintf(" of %d", d.GetDesiredRevision())
-	}
 	offset := text(none)
 	if ms := d.GetClockOffsetMs(); math.Abs(ms) >= 1 {
 		offset.text = fmt.Sprintf("%+.0f ms", ms)
@@ -112,7 +108,21 @@ func (s Style) dataPlaneRow(d *gatewayv1.DataPlane) []cell {
 	}
 	return []cell{
 		text(d.GetId()), text(d.GetAddress()), text(d.GetVersion()), standingCell(d.GetState()),
-		text(revision), text(s.ago(d.GetLastSeenAtMs())), offset, text(d.GetReason()),
+		text(served(d)), text(s.ago(d.GetLastSeenAtMs())), offset, text(d.GetReason()),
+	}
+}
+
+// served is the revision that a data plane serves and, if that lacks something, the newest. One that serves all lacks
+// nothing, also where an adoption made the numbers differ; those of a foreign one are of another store.
+func served(d *gatewayv1.DataPlane) string {
+	revision := fmt.Sprint(d.GetRevision())
+	switch {
+	case d.GetRevision() == d.GetDesiredRevision(),
+		d.GetState() == gatewayv1.DataPlaneState_DATA_PLANE_STATE_SERVING,
+		d.GetState() == gatewayv1.DataPlaneState_DATA_PLANE_STATE_FOREIGN:
+		return revision
+	default:
+		return fmt.Sprintf("%s of %d", revision, d.GetDesiredRevision())
 	}
 }
 

@@ -143,7 +143,7 @@ func someDataPlanes() []*gatewayv1.DataPlane {
 			DesiredRevision: 42, LastSeenAtMs: ms(time.Duration(i) * time.Hour), ClockOffsetMs: float64(i) * 2500,
 		})
 	}
-	all[2].Reason = hostile
+	all[2].Reason, all[3].Revision = hostile, 7
 	return append(all, &gatewayv1.DataPlane{Id: "newer", State: 99})
 }
 
