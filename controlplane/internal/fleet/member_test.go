@@ -219,7 +219,7 @@ func TestBreakers(t *testing.T) {
 func TestBreakersAreBounded(t *testing.T) {
 	b := newBench(t)
 	a := b.connect("a", nil)
-	for i := range 3 * gatewayv1.MaxServices / 1000 {
+	for i := range gatewayv1.MaxServices/1000 + 2 {
 		r := &gatewayv1.BreakerReport{}
 		for j := range 1000 {
 			r.States = append(r.States, &gatewayv1.BreakerState{Service: fmt.Sprint(i*1000 + j)})

@@ -137,7 +137,7 @@ func TestForget(t *testing.T) {
 // A data plane that is joining is never dropped from the registry: it would be connected and count for nothing.
 func TestForgetAndJoinAtOnce(t *testing.T) {
 	b := newBench(t)
-	for range 200 {
+	for range 100 {
 		b.connect("a", nil).leave()
 		var wg sync.WaitGroup
 		var joined *plane

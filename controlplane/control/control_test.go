@@ -1,0 +1,408 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"apigateway/controlplane/internal/config"
+	gatewayv1 "apigateway/proto/gateway/v1"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience bounds every wait of a test.
+const patience = 30 * time.Second
+
+const (
+	oneService  = "services:\n  - {name: users, route_pattern: /users, urls: [\"http://localhost:8081\"], middleware: [metrics]}\n"
+	twoServices = oneService + "  - {name: orders, route_pattern: /orders, urls: [\"http://localhost:8082\"], middleware: [metrics]}\n"
+)
+
+// logs is a handler that hands every record over as text: its message and attributes.
+type logs struct{ lines chan string }
+
+func newLogs() *logs { return &logs{make(chan string, 10_000)} }
+
+func (l *logs) Write(line []byte) (int, error) {
+	l.lines <- string(bytes.Clone(line))
+	return len(line), nil
+}
+
+// wait returns the next line with a message.
+func (l *logs) wait(t *testing.T, message string) string {
+	t.Helper()
+	limit := time.After(patience)
+	for {
+		select {
+		case line := <-l.lines:
+			if strings.Contains(line, message) {
+				return line
+			}
+		case <-limit:
+			t.Fatalf("never logged: %s", message)
+		}
+	}
+}
+
+// running is a control plane under test.
+type running struct {
+	Addresses
+	t      *testing.T
+	logs   *logs
+	file   string
+	reload chan struct{}
+	conn   *grpc.ClientConn
+	stop   func()
+}
+
+// options for a control plane in a folder of its own, on free ports.
+func testOptions(t *testing.T, content string) Options {
+	t.Helper()
+	folder := t.TempDir()
+	file := filepath.Join(folder, "gateway.yaml")
+	write(t, file, content)
+	return Options{Config: file, GRPC: "127.0.0.1:0", HTTP: "127.0.0.1:0", Store: "bolt:" + filepath.Join(folder, "data", "controlplane.db"), Version: "test"}
+}
+
+func write(t *testing.T, file, content string) {
+	t.Helper()
+	if err := os.WriteFile(file+".new", []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(file+".new", file); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func start(t *testing.T, opts Options) *running {
+	t.Helper()
+	r := &running{t: t, logs: newLogs(), file: opts.Config, reload: make(chan struct{})}
+	started := make(chan Addresses, 1)
+	opts.Log = slog.New(slog.NewTextHandler(r.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	opts.Reload, opts.Started = r.reload, func(a Addresses) { started <- a }
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- Run(ctx, opts) }()
+	select {
+	case r.Addresses = <-started:
+	case err := <-ended:
+		cancel()
+		t.Fatalf("Run() = %v", err)
+	}
+	var err error
+	if r.conn, err = grpc.NewClient(r.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials())); err != nil {
+		t.Fatal(err)
+	}
+	stopped := false
+	r.stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run() = %v, want nil", err)
+		}
+		_ = r.conn.Close()
+	}
+	t.Cleanup(r.stop)
+	return r
+}
+
+func (r *running) ctx() context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	r.t.Cleanup(cancel)
+	return ctx
+}
+
+func (r *running) status() *gatewayv1.GetConfigStatusResponse {
+	r.t.Helper()
+	got, err := gatewayv1.NewConfigServiceClient(r.conn).GetConfigStatus(r.ctx(), &gatewayv1.GetConfigStatusRequest{})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return got
+}
+
+// welcome connects a data plane and returns its stream and what it is told first.
+func (r *running) welcome() (gatewayv1.SyncService_SyncClient, *gatewayv1.Welcome) {
+	r.t.Helper()
+	stream, err := gatewayv1.NewSyncServiceClient(r.conn).Sync(r.ctx())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	hello := &gatewayv1.Hello{Id: "edge-1", Instance: "one"}
+	_ = stream.Send(&gatewayv1.SyncRequest{Message: &gatewayv1.SyncRequest_Hello{Hello: hello}}) // why it failed is what Recv returns
+	m, err := stream.Recv()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return stream, m.GetWelcome()
+}
+
+func (r *running) get(path string) (status int, body string) {
+	r.t.Helper()
+	req, err := http.NewRequestWithContext(r.ctx(), http.MethodGet, "http://"+r.HTTP+path, http.NoBody)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer resp.Body.Close() //nolint:errcheck // only read
+	all, err := io.ReadAll(resp.Body)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return resp.StatusCode, string(all)
+}
+
+func TestRun(t *testing.T) {
+	r := start(t, testOptions(t, oneService))
+	for _, path := range []string{"/healthz", "/readyz"} {
+		if status, body := r.get(path); status != http.StatusOK || body != "ok\n" {
+			t.Errorf("%s = %d %q, want 200 ok", path, status, body)
+		}
+	}
+	if status, _ := r.get("/debug/pprof/goroutine?debug=1"); status != http.StatusOK {
+		t.Errorf("pprof answers %d", status)
+	}
+	if got := r.status(); got.GetFile() != r.file || got.GetRevision() != 1 || got.GetErrorAtMs() != 0 {
+		t.Errorf("status = %v", got)
+	}
+	if line := r.logs.wait(t, "control plane started"); !strings.Contains(line, "config="+r.file) || !strings.Contains(line, "store=bolt:"+filepath.Dir(r.file)) {
+		t.Errorf("paths are not in full in %s", line)
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	r := start(t, testOptions(t, oneService))
+	stream, _ := r.welcome()
+	_, body := r.get("/metrics")
+	problems, err := promlint.New(strings.NewReader(body)).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		if strings.HasPrefix(p.Metric, "controlplane_") {
+			t.Errorf("%s: %s", p.Metric, p.Text)
+		}
+	}
+	for _, want := range []string{
+		`controlplane_revision{part="config"} 1`, `controlplane_revision{part="keys"} 0`, `controlplane_entries{part="config"} 2`,
+		`controlplane_entries{part="keys"} 0`, `controlplane_dataplanes{state="lagging"} 1`, `controlplane_dataplanes{state="serving"} 0`,
+		`controlplane_drifts_total 0`, `controlplane_config_reload_failures_total 0`, `controlplane_config_error 0`,
+	} {
+		if !strings.Contains(body, "\n"+want+"\n") {
+			t.Errorf("no line %s", want)
+		}
+	}
+	if strings.Contains(body, "unspecified") {
+		t.Error("a state that is none has a series")
+	}
+	_ = stream.CloseSend()
+}
+
+func TestReload(t *testing.T) {
+	r := start(t, testOptions(t, oneService))
+	r.logs.wait(t, "control plane started")
+	write(t, r.file, twoServices) // noticed by itself
+	r.logs.wait(t, "configuration in force")
+	if got := r.status().GetRevision(); got != 2 {
+		t.Errorf("revision = %d, want 2", got)
+	}
+	write(t, r.file, "services: 3\nprot: 1\n")
+	r.reload <- struct{}{} // SIGHUP
+	for _, want := range []string{":1:11: services: wrong type", ":2:1: prot: unknown field"} {
+		if line := r.logs.wait(t, "configuration refused, the previous one stays in force"); !strings.Contains(line, want) {
+			t.Errorf("log = %s, want %s", line, want)
+		}
+	}
+	got := r.status()
+	if got.GetRevision() != 2 || got.GetErrorAtMs() == 0 || len(got.GetMistakes()) != 2 {
+		t.Errorf("status = %v, want revision 2 and two mistakes", got)
+	}
+	_, body := r.get("/metrics")
+	for _, want := range []string{"controlplane_config_error 1", "controlplane_config_reload_failures_total 1"} {
+		if !strings.Contains(body, "\n"+want+"\n") {
+			t.Errorf("no line %s", want)
+		}
+	}
+	if err := os.Remove(r.file); err != nil {
+		t.Fatal(err)
+	}
+	r.reload <- struct{}{}
+	r.logs.wait(t, "configuration file cannot be read, the configuration stays in force")
+	write(t, r.file, oneService)
+	r.reload <- struct{}{}
+	r.logs.wait(t, "configuration in force")
+	if got := r.status(); got.GetRevision() != 3 || got.GetErrorAtMs() != 0 {
+		t.Errorf("status = %v, want revision 3 and no error", got)
+	}
+}
+
+// A restart with an unchanged file publishes nothing, and the epoch stays.
+func TestRestart(t *testing.T) {
+	opts := testOptions(t, oneService)
+	var before *gatewayv1.Welcome
+	for range 2 {
+		r := start(t, opts)
+		_, now := r.welcome()
+		now.TimeUs = 0
+		if before == nil {
+			before = now
+		}
+		if now.String() != before.String() || now.GetEpoch() == "" {
+			t.Errorf("welcome = %v, want %v", now, before)
+		}
+		r.stop()
+	}
+}
+
+// What data planes reported reaches the store when the control plane ends.
+func TestRestartRemembersDataPlanes(t *testing.T) {
+	opts := testOptions(t, oneService)
+	r := start(t, opts)
+	r.welcome()
+	r.stop()
+	r = start(t, opts)
+	stream, err := gatewayv1.NewDataPlaneServiceClient(r.conn).ListDataPlanes(r.ctx(), &gatewayv1.ListDataPlanesRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := stream.Recv()
+	if err != nil || len(page.GetDataplanes()) != 1 || page.GetDataplanes()[0].GetState() != gatewayv1.DataPlaneState_DATA_PLANE_STATE_DISCONNECTED {
+		t.Errorf("data planes after a restart = %v, %v", page, err)
+	}
+	if _, err := stream.Recv(); !errors.Is(err, io.EOF) {
+		t.Errorf("after the last page: %v", err)
+	}
+}
+
+func TestRunRefuses(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close() //nolint:errcheck // nothing was sent
+	address := taken.Addr().String()
+	for _, test := range []struct {
+		name   string
+		change func(*Options)
+		want   string
+	}{
+		{"gRPC port taken", func(o *Options) { o.GRPC = address }, "--grpc: address in use by another process, got " + address + " (want a free one)"},
+		{"HTTP port taken", func(o *Options) { o.HTTP = address }, "--http: address in use by another process, got " + address + " (want a free one)"},
+		{"not loopback", func(o *Options) { o.GRPC = "0.0.0.0:0" },
+			"--grpc: got 0.0.0.0:0, which is not loopback (want a loopback address, or --insecure for plaintext on a network you trust)"},
+		{"every address", func(o *Options) { o.GRPC = ":0" },
+			"--grpc: got :0, which is not loopback (want a loopback address, or --insecure for plaintext on a network you trust)"},
+		{"no address", func(o *Options) { o.GRPC = "18000" }, "--grpc: listen tcp: address 18000: missing port in address"},
+		{"unknown store", func(o *Options) { o.Store = "etcd:x" }, `--store: store: unknown URL, got "etcd:x" (want bolt:…)`},
+		{"no file", func(o *Options) { o.Config = "/nowhere/gateway.yaml" }, "--config: no such file, got /nowhere/gateway.yaml (want the configuration file: --config FILE, or FILE alone)"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			opts := testOptions(t, oneService)
+			test.change(&opts)
+			if err := Run(t.Context(), opts); err == nil || err.Error() != test.want {
+				t.Errorf("Run() = %v, want %s", err, test.want)
+			}
+		})
+	}
+}
+
+func TestRunRefusesABadFile(t *testing.T) {
+	opts := testOptions(t, "services: 3\nprot: 1\n")
+	err := Run(t.Context(), opts)
+	var mistakes config.Mistakes
+	if !errors.As(err, &mistakes) || len(mistakes) != 2 {
+		t.Fatalf("Run() = %v, want both mistakes", err)
+	}
+	if want := opts.Config + ":2:1: prot: unknown field, did you mean port?"; mistakes[1].String() != want {
+		t.Errorf("second mistake = %q, want %q", mistakes[1], want)
+	}
+}
+
+func TestInsecure(t *testing.T) {
+	opts := testOptions(t, oneService)
+	opts.GRPC, opts.Insecure = "0.0.0.0:0", true
+	start(t, opts)
+}
+
+func TestLoopback(t *testing.T) {
+	for host, want := range map[string]bool{
+		"127.0.0.1": true, "127.9.9.9": true, "::1": true, "localhost": true, "": false, "0.0.0.0": false, "::": false, "10.0.0.1": false, "example.com": false,
+	} {
+		if got := loopback(host); got != want {
+			t.Errorf("loopback(%q) = %v, want %v", host, got, want)
+		}
+	}
+}
+
+// The end of the control plane ends streams and calls under way.
+func TestStopWithStreamsOpen(t *testing.T) {
+	r := start(t, testOptions(t, oneService))
+	stream, _ := r.welcome()
+	watch, err := gatewayv1.NewBreakerServiceClient(r.conn).ListBreakers(r.ctx(), &gatewayv1.ListBreakersRequest{Watch: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := watch.Recv(); err != nil {
+		t.Fatal(err)
+	}
+	r.stop()
+	for {
+		if _, err := stream.Recv(); err != nil {
+			break
+		}
+	}
+	if _, err := watch.Recv(); err == nil {
+		t.Error("a watch goes on after the end")
+	}
+}
+
+func TestCheck(t *testing.T) {
+	folder := t.TempDir()
+	for _, test := range []struct {
+		content            string
+		mistakes, warnings int
+	}{
+		{oneService, 0, 0},
+		{strings.Replace(oneService, "[metrics]", "[]", 1), 0, 1},
+		{"services: 3\nprot: 1\n", 2, 0},
+		{"", 1, 0},
+	} {
+		file := filepath.Join(folder, "gateway.yaml")
+		write(t, file, test.content)
+		mistakes, warnings, err := Check(file)
+		if err != nil || len(mistakes) != test.mistakes || len(warnings) != test.warnings {
+			t.Errorf("Check(%q) = %q, %q, %v, want %d mistakes and %d warnings", test.content, mistakes, warnings, err, test.mistakes, test.warnings)
+		}
+		for _, m := range mistakes {
+			if !strings.HasPrefix(m, fmt.Sprintf("%s:", file)) {
+				t.Errorf("mistake %q does not name its file", m)
+			}
+		}
+	}
+	if _, _, err := Check(filepath.Join(folder, "none.yaml")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("Check() of no file = %v", err)
+	}
+}
