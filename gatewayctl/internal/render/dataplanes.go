@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"regexp"
 	"strings"
 
 	gatewayv1 "apigateway/proto/gateway/v1"
@@ -107,10 +108,16 @@ func (s Style) dataPlaneRow(d *gatewayv1.DataPlane) []cell {
 		}
 	}
 	return []cell{
-		text(d.GetId()), text(d.GetAddress()), text(d.GetVersion()), standingCell(d.GetState()),
+		text(d.GetId()), text(d.GetAddress()), text(shortVersion(d.GetVersion())), standingCell(d.GetState()),
 		text(served(d)), text(s.ago(d.GetLastSeenAtMs())), offset, text(d.GetReason()),
 	}
 }
+
+// pseudoVersion is what Go calls the version of a commit without a tag: https://go.dev/ref/mod#pseudo-versions.
+var pseudoVersion = regexp.MustCompile(`^v\d+\.\d+\.\d+-(?:.*\.)?\d{14}-([0-9a-f]{7})[0-9a-f]{5}(\+.*)?$`)
+
+// shortVersion is the commit alone of a version that says no more.
+func shortVersion(v string) string { return pseudoVersion.ReplaceAllString(v, "$1$2") }
 
 // served is the revision that a data plane serves and, if that lacks something, the newest. One that serves all lacks
 // nothing, also where an adoption made the numbers differ; those of a foreign one are of another store.

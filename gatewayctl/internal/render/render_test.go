@@ -143,8 +143,30 @@ func someDataPlanes() []*gatewayv1.DataPlane {
 			DesiredRevision: 42, LastSeenAtMs: ms(time.Duration(i) * time.Hour), ClockOffsetMs: float64(i) * 2500,
 		})
 	}
+	all[0].Version = "v0.0.0-20261123195850-021f9e1395e2"
 	all[2].Reason, all[3].Revision = hostile, 7
 	return append(all, &gatewayv1.DataPlane{Id: "newer", State: 99})
+}
+
+func TestShortVersion(t *testing.T) {
+	tests := map[string]string{
+		"v0.0.0-20261123195850-021f9e1395e2":         "021f9e1",
+		"v0.0.0-20261123195850-021f9e1395e2+dirty":   "021f9e1+dirty",
+		"v1.2.4-0.20261123195850-021f9e1395e2":       "021f9e1",
+		"v1.2.3-rc.1.0.20261123195850-021f9e1395e2":  "021f9e1",
+		"v1.2.3":                                     "v1.2.3",
+		"v1.2.3-rc.1":                                "v1.2.3-rc.1",
+		"(devel)":                                    "(devel)",
+		"":                                           "",
+		"edge v0.0.0-20261123195850-021f9e1395e2":    "edge v0.0.0-20261123195850-021f9e1395e2",
+		"v0.0.0-20261123195850-021f9e1395e2 hotfix":  "v0.0.0-20261123195850-021f9e1395e2 hotfix",
+		"v0.0.0-2026112319585-021f9e1395e2+20261123": "v0.0.0-2026112319585-021f9e1395e2+20261123",
+	}
+	for version, want := range tests {
+		if got := shortVersion(version); got != want {
+			t.Errorf("shortVersion(%q) = %q, want %q", version, got, want)
+		}
+	}
 }
 
 func manyDataPlanes() []*gatewayv1.DataPlane {
