@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -50,9 +51,9 @@ func (g *gateway) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	x := exchange.New(r.Context())
 	x.Start, x.Scheme = time.Now(), "http"
 	w := &writer{ResponseWriter: rw, x: x, last: g.draining.Load}
-	r = r.WithContext(x)
+	r = r.WithContext(x) //nolint:contextcheck // the exchange is the request's context
 	counters := g.unrouted
-	defer func() { g.finish(w, r, counters, recover()) }()
+	defer func() { g.finish(w, r, counters, recover()) }() //nolint:contextcheck // likewise
 
 	snap := g.holder.Load()
 	if snap == nil {
@@ -133,7 +134,7 @@ func refuseRoute(w *writer, r *http.Request, allow string) {
 // the connection.
 func (g *gateway) finish(w *writer, r *http.Request, counters *refusal.ServiceCounters, panicked any) {
 	x := w.x
-	if panicked != nil && panicked != http.ErrAbortHandler {
+	if err, _ := panicked.(error); panicked != nil && !errors.Is(err, http.ErrAbortHandler) {
 		g.panics.Inc()
 		g.log.Error("panic in a handler, the request ended", "service", x.Service, "request_id", x.RequestID, "panic", panicked, "stack", string(debug.Stack()))
 		if x.Status == 0 {

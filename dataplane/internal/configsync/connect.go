@@ -47,7 +47,7 @@ func (c *Client) follow(ctx context.Context) {
 		}
 		delay := jitter(attempt)
 		attempt++
-		ends.log(address, err, delay)
+		ends.log(ctx, address, err, delay)
 		select {
 		case <-ctx.Done():
 			return
@@ -69,7 +69,7 @@ type endLog struct {
 	at     time.Time
 }
 
-func (l *endLog) log(address string, err error, delay time.Duration) {
+func (l *endLog) log(ctx context.Context, address string, err error, delay time.Duration) {
 	level := slog.LevelWarn
 	if reason := address + status.Convert(err).Message(); reason == l.last && time.Since(l.at) < remindEvery {
 		level = slog.LevelDebug
@@ -77,9 +77,8 @@ func (l *endLog) log(address string, err error, delay time.Duration) {
 		l.last, l.at = reason, time.Now()
 	}
 	log := l.client.opts.Log.With("controlplane", address, "retry_in", delay.Round(time.Millisecond))
-	ctx := context.Background()
 	if cause, ok := errors.AsType[*resyncError](err); ok {
-		log.Warn("asking for a part anew, serving goes on", "part", partLabel(cause.part), "reason", cause.reason)
+		log.WarnContext(ctx, "asking for a part anew, serving goes on", "part", partLabel(cause.part), "reason", cause.reason)
 		return
 	}
 	if s := status.Convert(err); s.Code() == codes.AlreadyExists {

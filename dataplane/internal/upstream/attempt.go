@@ -90,8 +90,7 @@ func dialError(err error) error {
 		return err
 	}
 	why := op.Err
-	var call *os.SyscallError
-	if errors.As(why, &call) {
+	if call, ok := errors.AsType[*os.SyscallError](why); ok {
 		why = call.Err
 	}
 	return fmt.Errorf("%v: %w", op.Addr, why)
