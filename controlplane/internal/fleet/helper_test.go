@@ -143,7 +143,7 @@ func (b *bench) connect(id string, change func(*Arrival)) *plane {
 }
 
 func (p *plane) applied(part gatewayv1.Part, revision uint64) {
-	p.Member.Applied(p.stream, &gatewayv1.Applied{Part: part, Revision: revision}, gatewayv1.Digest{})
+	p.Applied(p.stream, &gatewayv1.Applied{Part: part, Revision: revision}, gatewayv1.Digest{})
 }
 
 func (p *plane) leave() { p.bench.Leave(p.Member, p.stream) }

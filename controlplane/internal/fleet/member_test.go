@@ -92,8 +92,10 @@ func TestDescribe(t *testing.T) {
 			a.applied(keysPart, 7)
 			return a
 		}, gatewayv1.DataPlaneState_DATA_PLANE_STATE_SERVING, ""},
-		{"new", func(b *bench) *plane { return b.connect("a", nil) },
-			gatewayv1.DataPlaneState_DATA_PLANE_STATE_LAGGING, "config not confirmed yet, newest is revision 8"},
+		{
+			"new", func(b *bench) *plane { return b.connect("a", nil) },
+			gatewayv1.DataPlaneState_DATA_PLANE_STATE_LAGGING, "config not confirmed yet, newest is revision 8",
+		},
 		{"of an epoch before", func(b *bench) *plane {
 			a := b.connect("a", has(keysPart, 700))
 			a.applied(configPart, 8)
@@ -129,8 +131,10 @@ func TestDescribe(t *testing.T) {
 			a.applied(configPart, 8)
 			return a
 		}, gatewayv1.DataPlaneState_DATA_PLANE_STATE_SERVING, ""},
-		{"foreign", func(b *bench) *plane { return b.connect("a", foreign("why")) },
-			gatewayv1.DataPlaneState_DATA_PLANE_STATE_FOREIGN, "why"},
+		{
+			"foreign", func(b *bench) *plane { return b.connect("a", foreign("why")) },
+			gatewayv1.DataPlaneState_DATA_PLANE_STATE_FOREIGN, "why",
+		},
 		{"disconnected", func(b *bench) *plane {
 			a := b.connect("a", nil)
 			a.leave()

@@ -60,10 +60,14 @@ func TestForeign(t *testing.T) {
 		knows  func(w *world, p *peer)
 		reason string
 	}{
-		{"ahead in the same epoch: the store was rolled back", func(w *world, p *peer) { p.knows(w.publisher.State().Epoch, 2, nil) },
-			"it holds revision 2, this store only 1: the store was rolled back"},
-		{"another store", func(_ *world, p *peer) { p.knows("elsewhere", 1, nil) },
-			"it follows epoch elsewhere, which this store (epoch EPOCH) does not descend from"},
+		{
+			"ahead in the same epoch: the store was rolled back", func(w *world, p *peer) { p.knows(w.publisher.State().Epoch, 2, nil) },
+			"it holds revision 2, this store only 1: the store was rolled back",
+		},
+		{
+			"another store", func(_ *world, p *peer) { p.knows("elsewhere", 1, nil) },
+			"it follows epoch elsewhere, which this store (epoch EPOCH) does not descend from",
+		},
 		{"ahead of where this store took its epoch over", func(w *world, p *peer) {
 			if _, err := w.publisher.BeginEpoch(t.Context(), []store.Ancestor{{Epoch: "before", Revision: 8}}, 8); err != nil {
 				t.Fatal(err)

@@ -46,8 +46,7 @@ func statusOf(err error) error {
 	if _, ok := status.FromError(err); ok {
 		return err
 	}
-	var file *keystore.FileKeyError
-	if errors.As(err, &file) {
+	if _, ok := errors.AsType[*keystore.FileKeyError](err); ok {
 		return status.Error(codes.FailedPrecondition, err.Error())
 	}
 	for _, s := range statuses {

@@ -106,8 +106,7 @@ func (ses *session) join() error {
 	head := ses.srv.publisher.State()
 	ses.epoch, ses.foreign = head.Epoch, foreignness(ses.hello, head)
 	member, err := ses.srv.fleet.Join(fleet.Arrival{Hello: ses.hello, Epoch: head.Epoch, Foreign: ses.foreign, Session: ses})
-	var duplicate *fleet.DuplicateError
-	if errors.As(err, &duplicate) {
+	if _, ok := errors.AsType[*fleet.DuplicateError](err); ok {
 		return status.Error(codes.AlreadyExists, err.Error())
 	} else if err != nil {
 		return status.Error(codes.ResourceExhausted, err.Error())

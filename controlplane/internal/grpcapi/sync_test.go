@@ -55,7 +55,7 @@ func TestReconnect(t *testing.T) {
 		{"behind: only records", func(w *world, _ *peer) {
 			w.addKey("alice")
 			w.addKey("bob")
-		}, func(w *world, p *peer) {
+		}, func(_ *world, p *peer) {
 			p.take()
 			if c := p.contents[keysPart]; c.records != 2 || c.chunks != 1 {
 				p.t.Errorf("got %d records and %d chunks in all, want 2 records and the first chunk", c.records, c.chunks)
@@ -74,7 +74,7 @@ func TestReconnect(t *testing.T) {
 			}
 			p.answer(keysPart)
 		}, 1},
-		{"one part lost: a snapshot of it", func(_ *world, p *peer) { p.contents[keysPart] = &content{} }, func(w *world, p *peer) {
+		{"one part lost: a snapshot of it", func(_ *world, p *peer) { p.contents[keysPart] = &content{} }, func(_ *world, p *peer) {
 			p.take()
 			p.answer(keysPart)
 		}, 0},
@@ -216,24 +216,42 @@ func TestReportsThatEndTheStream(t *testing.T) {
 		code    codes.Code
 		message string
 	}{
-		{"second Hello", func(p *peer) { p.say(p.hello()) }, codes.InvalidArgument,
-			"sync: got *gatewayv1.SyncRequest_Hello (want anything but a second Hello)"},
-		{"nothing at all", func(p *peer) { _ = p.stream.Send(&gatewayv1.SyncRequest{}) }, codes.InvalidArgument,
-			"sync: got <nil> (want anything but a second Hello)"},
-		{"applied: no part", func(p *peer) { p.say(&gatewayv1.Applied{Revision: 1}) }, codes.InvalidArgument,
-			"applied: got part PART_UNSPECIFIED (want config or keys)"},
-		{"applied: a part that is none", func(p *peer) { p.say(&gatewayv1.Applied{Part: 7, Revision: 1}) }, codes.InvalidArgument,
-			"applied: got part 7 (want config or keys)"},
-		{"applied: a revision that nobody sent", func(p *peer) { p.say(&gatewayv1.Applied{Part: keysPart, Revision: 99, Digest: good}) }, codes.InvalidArgument,
-			"applied: got revision 99 of PART_KEYS (want 1)"},
-		{"applied: a short digest", func(p *peer) { p.say(&gatewayv1.Applied{Part: keysPart, Revision: 1, Digest: good[:31]}) }, codes.InvalidArgument,
-			"applied: digest: got 31 bytes (want 32)"},
-		{"rejected: a revision that nobody sent", func(p *peer) { p.say(&gatewayv1.Rejected{Part: configPart, Revision: 99}) }, codes.InvalidArgument,
-			"rejected: got revision 99 of PART_CONFIG (want 2)"},
-		{"heartbeat: no part", func(p *peer) { p.say(&gatewayv1.DataPlaneHeartbeat{Serving: []*gatewayv1.PartState{{}}}) }, codes.InvalidArgument,
-			"heartbeat: serving: got part PART_UNSPECIFIED (want config and keys, each at most once)"},
-		{"heartbeat: a long address", func(p *peer) { p.say(&gatewayv1.DataPlaneHeartbeat{Address: strings.Repeat("a", 257)}) }, codes.InvalidArgument,
-			"heartbeat: address: got 257 bytes (want at most 256)"},
+		{
+			"second Hello", func(p *peer) { p.say(p.hello()) }, codes.InvalidArgument,
+			"sync: got *gatewayv1.SyncRequest_Hello (want anything but a second Hello)",
+		},
+		{
+			"nothing at all", func(p *peer) { _ = p.stream.Send(&gatewayv1.SyncRequest{}) }, codes.InvalidArgument,
+			"sync: got <nil> (want anything but a second Hello)",
+		},
+		{
+			"applied: no part", func(p *peer) { p.say(&gatewayv1.Applied{Revision: 1}) }, codes.InvalidArgument,
+			"applied: got part PART_UNSPECIFIED (want config or keys)",
+		},
+		{
+			"applied: a part that is none", func(p *peer) { p.say(&gatewayv1.Applied{Part: 7, Revision: 1}) }, codes.InvalidArgument,
+			"applied: got part 7 (want config or keys)",
+		},
+		{
+			"applied: a revision that nobody sent", func(p *peer) { p.say(&gatewayv1.Applied{Part: keysPart, Revision: 99, Digest: good}) }, codes.InvalidArgument,
+			"applied: got revision 99 of PART_KEYS (want 1)",
+		},
+		{
+			"applied: a short digest", func(p *peer) { p.say(&gatewayv1.Applied{Part: keysPart, Revision: 1, Digest: good[:31]}) }, codes.InvalidArgument,
+			"applied: digest: got 31 bytes (want 32)",
+		},
+		{
+			"rejected: a revision that nobody sent", func(p *peer) { p.say(&gatewayv1.Rejected{Part: configPart, Revision: 99}) }, codes.InvalidArgument,
+			"rejected: got revision 99 of PART_CONFIG (want 2)",
+		},
+		{
+			"heartbeat: no part", func(p *peer) { p.say(&gatewayv1.DataPlaneHeartbeat{Serving: []*gatewayv1.PartState{{}}}) }, codes.InvalidArgument,
+			"heartbeat: serving: got part PART_UNSPECIFIED (want config and keys, each at most once)",
+		},
+		{
+			"heartbeat: a long address", func(p *peer) { p.say(&gatewayv1.DataPlaneHeartbeat{Address: strings.Repeat("a", 257)}) }, codes.InvalidArgument,
+			"heartbeat: address: got 257 bytes (want at most 256)",
+		},
 		{"breakers: a long name", func(p *peer) {
 			p.say(&gatewayv1.BreakerReport{States: []*gatewayv1.BreakerState{{Service: strings.Repeat("a", 257)}}})
 		}, codes.InvalidArgument, "breakers: service: got 257 bytes (want at most 256)"},
@@ -284,13 +302,17 @@ func TestFirstMessages(t *testing.T) {
 		{"too much middleware", hello(func(h *gatewayv1.Hello) { h.Middleware = make([]string, 1001) }), "hello: got 1001 middleware names (want at most 1000)"},
 		{"a part that is none", part(&gatewayv1.PartState{Part: 3}), "hello: parts: got part 3 (want config and keys, each at most once)"},
 		{"a short digest", part(&gatewayv1.PartState{Part: keysPart, Digest: []byte{1}}), "hello: parts: digest: got 1 bytes (want 32)"},
-		{"the end of numbers", part(&gatewayv1.PartState{Part: keysPart, Revision: 1<<64 - 1}),
-			"hello: parts: got revision 18446744073709551615 of PART_KEYS (want at most 4611686018427387904)"},
+		{
+			"the end of numbers", part(&gatewayv1.PartState{Part: keysPart, Revision: 1<<64 - 1}),
+			"hello: parts: got revision 18446744073709551615 of PART_KEYS (want at most 4611686018427387904)",
+		},
 		{"a part twice", hello(func(h *gatewayv1.Hello) {
 			h.Serving = []*gatewayv1.PartState{{Part: keysPart}, {Part: keysPart}}
 		}), "hello: serving: got part PART_KEYS (want config and keys, each at most once)"},
-		{"a rejection of nothing", hello(func(h *gatewayv1.Hello) { h.Rejected = &gatewayv1.Rejected{} }),
-			"hello: rejected: got part PART_UNSPECIFIED (want config or keys)"},
+		{
+			"a rejection of nothing", hello(func(h *gatewayv1.Hello) { h.Rejected = &gatewayv1.Rejected{} }),
+			"hello: rejected: got part PART_UNSPECIFIED (want config or keys)",
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld(t, options{})
@@ -333,73 +355,4 @@ func TestDuplicate(t *testing.T) {
 	wantStatus(t, first.ends().Err(), codes.Aborted, "replaced by a newer stream of the same instance")
 	again.takeBoth()
 	w.becomes("a", serving)
-}
-
-// Data found different while a stream lasts is mended by a snapshot, once.
-func TestDriftWithinAStream(t *testing.T) {
-	other := gatewayv1.EntryDigest(gatewayv1.Kind_KIND_KEY, "x", nil).Bytes()
-	for _, test := range []struct {
-		name string
-		say  func(p *peer)
-	}{
-		{"applied", func(p *peer) {
-			p.say(&gatewayv1.Applied{Part: keysPart, Revision: p.contents[keysPart].state.GetRevision(), Digest: other})
-		}},
-		{"heartbeat", func(p *peer) {
-			p.answer(keysPart)
-			s := &gatewayv1.PartState{Part: keysPart, Revision: p.contents[keysPart].state.GetRevision(), Digest: other}
-			p.say(&gatewayv1.DataPlaneHeartbeat{Serving: []*gatewayv1.PartState{s}})
-		}},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			w := newWorld(t, options{})
-			p := w.joins("a")
-			p.t = t
-			w.addKey("alice")
-			p.take() // records: the last update is no snapshot
-			test.say(p)
-			p.contents[keysPart].chunks = 0
-			p.take()
-			if p.contents[keysPart].chunks == 0 || w.fleet.Drifts() != 1 {
-				t.Errorf("got %d chunks, %d drifts, want a snapshot and one drift", p.contents[keysPart].chunks, w.fleet.Drifts())
-			}
-			if w.proven(keysPart) {
-				t.Error("a data plane that drifted proves something")
-			}
-			p.answer(keysPart)
-			p.catchUp(w, keysPart)
-			w.becomes("a", serving)
-			p.idle(w)
-		})
-	}
-}
-
-func TestDriftFoundThere(t *testing.T) {
-	w := newWorld(t, options{})
-	p := w.joins("a")
-	p.say(&gatewayv1.DataPlaneHeartbeat{Drifted: true})
-	p.idle(w)
-	if got := w.fleet.Drifts(); got != 1 {
-		t.Errorf("drifts = %d, want 1", got)
-	}
-}
-
-func TestKeyUses(t *testing.T) {
-	w := newWorld(t, options{})
-	w.addKey("alice")
-	p := w.joins("a")
-	at := time.Now().Add(-5 * time.Minute).Truncate(time.Minute)
-	key, err := w.keys.Get(t.Context(), "alice")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.say(&gatewayv1.KeyUses{Uses: []*gatewayv1.KeyUse{
-		{Name: "alice", SecretId: key.ID(), AtMinute: at.Unix() / 60},
-		{Name: strings.Repeat("x", 1000), SecretId: "x", AtMinute: 1},
-		{Name: "alice", SecretId: key.ID(), AtMinute: 1 << 62},
-	}})
-	p.idle(w)
-	if key, err = w.keys.Get(t.Context(), "alice"); err != nil || key.Secrets[0].LastUsedAt.Before(at) {
-		t.Errorf("last used at %v, %v, want %v", key.Secrets[0].LastUsedAt, err, at)
-	}
 }
