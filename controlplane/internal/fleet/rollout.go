@@ -53,7 +53,7 @@ func (m *Member) stand(c Change, out *gatewayv1.Rollout) {
 		return
 	}
 	if reason := m.refusalLocked(c); reason != "" {
-		out.Rejected = append(out.Rejected, &gatewayv1.RejectedBy{Dataplane: m.id, Reason: reason})
+		out.Rejected = append(out.Rejected, &gatewayv1.RejectedBy{Dataplane: m.id, Reason: reason, Foreign: m.foreign != ""})
 		return
 	}
 	p := &m.served[index(c.Part)]

@@ -107,7 +107,9 @@ func TestStanding(t *testing.T) {
 		}, key, Standing{Rollout: &rollout{Applied: applied(0)}, Proven: true}},
 		{"foreign", func(b *bench) {
 			b.connect("a", foreign("another store"))
-		}, key, Standing{Rollout: &rollout{Rejected: rejected("foreign: another store")}, Final: true}},
+		}, key, Standing{Rollout: &rollout{Rejected: []*gatewayv1.RejectedBy{
+			{Dataplane: "a", Reason: "foreign: another store", Foreign: true},
+		}}, Final: true}},
 		{"disconnected, nothing was taken away", func(b *bench) {
 			b.connect("a", nil).applied(keysPart, 7)
 			b.connect("b", nil).leave()

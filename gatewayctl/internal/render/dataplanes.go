@@ -96,7 +96,26 @@ func DataPlanes(w io.Writer, s Style, all []*gatewayv1.DataPlane) error {
 		p.linef("%d serving, not shown (--all shows everything)", len(all)-shown)
 	}
 	p.linef("%s", summary(all))
+	var foreign []string
+	for _, d := range all {
+		if d.GetState() == gatewayv1.DataPlaneState_DATA_PLANE_STATE_FOREIGN {
+			foreign = append(foreign, d.GetId())
+		}
+	}
+	p.adoptHint(foreign)
 	return p.err
+}
+
+// adoptHint says how foreign data planes come to follow the control plane; nothing if there is none.
+func (p *printer) adoptHint(foreign []string) {
+	const what = "(--dry-run shows what would change)"
+	switch len(foreign) {
+	case 0:
+	case 1:
+		p.linef("%s is foreign: gatewayctl dataplanes adopt %[1]s %s", Clean(foreign[0]), what)
+	default:
+		p.linef("%d data planes are foreign: gatewayctl dataplanes adopt ID or --all %s", len(foreign), what)
+	}
 }
 
 func (s Style) dataPlaneRow(d *gatewayv1.DataPlane) []cell {

@@ -59,6 +59,8 @@ func TestGolden(t *testing.T) {
 		{"key", func(w io.Writer) error { return KeyDetails(w, plain, someKeys()[2]) }},
 		{"proof", func(w io.Writer) error { return proof(false).Write(w, plain) }},
 		{"proof_revocation", func(w io.Writer) error { return proof(true).Write(w, plain) }},
+		{"proof_foreign", func(w io.Writer) error { return foreignProof("e").Write(w, plain) }},
+		{"proof_foreign_two", func(w io.Writer) error { return foreignProof("e", "f").Write(w, plain) }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -150,14 +152,14 @@ func someDataPlanes() []*gatewayv1.DataPlane {
 
 func TestShortVersion(t *testing.T) {
 	tests := map[string]string{
-		"v0.0.0-20261123195850-021f9e1395e2":         "021f9e1",
-		"v0.0.0-20261123195850-021f9e1395e2+dirty":   "021f9e1+dirty",
-		"v1.2.4-0.20261123195850-021f9e1395e2":       "021f9e1",
-		"v1.2.3-rc.1.0.20261123195850-021f9e1395e2":  "021f9e1",
-		"v1.2.3":                                     "v1.2.3",
-		"v1.2.3-rc.1":                                "v1.2.3-rc.1",
-		"(devel)":                                    "(devel)",
-		"":                                           "",
+		"v0.0.0-20261123195850-021f9e1395e2":        "021f9e1",
+		"v0.0.0-20261123195850-021f9e1395e2+dirty":  "021f9e1+dirty",
+		"v1.2.4-0.20261123195850-021f9e1395e2":      "021f9e1",
+		"v1.2.3-rc.1.0.20261123195850-021f9e1395e2": "021f9e1",
+		"v1.2.3":      "v1.2.3",
+		"v1.2.3-rc.1": "v1.2.3-rc.1",
+		"(devel)":     "(devel)",
+		"":            "",
 		"edge v0.0.0-20261123195850-021f9e1395e2":    "edge v0.0.0-20261123195850-021f9e1395e2",
 		"v0.0.0-20261123195850-021f9e1395e2 hotfix":  "v0.0.0-20261123195850-021f9e1395e2 hotfix",
 		"v0.0.0-2026112319585-021f9e1395e2+20261123": "v0.0.0-2026112319585-021f9e1395e2+20261123",
@@ -217,6 +219,15 @@ func proof(revocation bool) Proof {
 		},
 		Done: "served", Undone: ", may still accept the key", Revision: 42, Revocation: revocation,
 	}
+}
+
+// foreignProof is one that foreign data planes cannot give.
+func foreignProof(ids ...string) Proof {
+	p := proof(false)
+	for _, id := range ids {
+		p.Rollout.Rejected = append(p.Rollout.Rejected, &gatewayv1.RejectedBy{Dataplane: id, Reason: "foreign: another store", Foreign: true})
+	}
+	return p
 }
 
 // TestManyMistakes checks that the bound of the control plane is not taken for the number of mistakes.

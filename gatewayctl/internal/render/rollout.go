@@ -133,8 +133,12 @@ func (p Proof) exceptions(out *printer, s Style) {
 		}
 		out.linef("%s%s", line, p.Undone)
 	}
+	var foreign []string
 	for _, x := range p.Rollout.GetRejected() {
 		out.linef("%s: rejected: %s", Clean(x.GetDataplane()), Clean(x.GetReason()))
+		if x.GetForeign() {
+			foreign = append(foreign, x.GetDataplane())
+		}
 	}
 	for _, d := range p.Rollout.GetDisconnected() {
 		line := fmt.Sprintf("%s: not connected, last seen %s", Clean(d.GetDataplane()), s.ago(d.GetLastSeenAtMs()))
@@ -143,6 +147,7 @@ func (p Proof) exceptions(out *printer, s Style) {
 		}
 		out.linef("%s", line)
 	}
+	out.adoptHint(foreign)
 }
 
 func slowest(applied []*gatewayv1.AppliedBy) float64 {

@@ -365,7 +365,9 @@ type RejectedBy struct {
 	// Its id.
 	Dataplane string `protobuf:"bytes,1,opt,name=dataplane,proto3" json:"dataplane,omitempty"`
 	// Why.
-	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// It follows another store, and does so until it is adopted.
+	Foreign       bool `protobuf:"varint,3,opt,name=foreign,proto3" json:"foreign,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -412,6 +414,13 @@ func (x *RejectedBy) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *RejectedBy) GetForeign() bool {
+	if x != nil {
+		return x.Foreign
+	}
+	return false
 }
 
 // DisconnectedFrom is a data plane that cannot be asked.
@@ -500,11 +509,12 @@ const file_gateway_v1_rollout_proto_rawDesc = "" +
 	"notDurable\"E\n" +
 	"\tLaggingBy\x12\x1c\n" +
 	"\tdataplane\x18\x01 \x01(\tR\tdataplane\x12\x1a\n" +
-	"\brevision\x18\x02 \x01(\x04R\brevision\"B\n" +
+	"\brevision\x18\x02 \x01(\x04R\brevision\"\\\n" +
 	"\n" +
 	"RejectedBy\x12\x1c\n" +
 	"\tdataplane\x18\x01 \x01(\tR\tdataplane\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"W\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x18\n" +
+	"\aforeign\x18\x03 \x01(\bR\aforeign\"W\n" +
 	"\x10DisconnectedFrom\x12\x1c\n" +
 	"\tdataplane\x18\x01 \x01(\tR\tdataplane\x12%\n" +
 	"\x0flast_seen_at_ms\x18\x02 \x01(\x03R\flastSeenAtMs2e\n" +
