@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -77,7 +78,32 @@ func (b *Body) Read(p []byte) (int, error) {
 	if errors.Is(err, io.EOF) {
 		_ = b.rc.SetReadDeadline(time.Time{}) // the server goes on reading
 	}
-	return n, b.note(n, err, time.Since(start))
+	return n, b.note(int64(n), err, time.Since(start))
+}
+
+// mover is a body that can pass its bytes on without copying them through the process, as http1's can. It waits for the
+// client, moves what has come, at most limit bytes, and returns io.EOF at the end. An error may be either side's.
+type mover interface {
+	WriteNTo(dst io.Writer, limit int64) (int64, error)
+}
+
+// moveTo is Read for a connection to a backend; failed says whether an error is that connection's.
+func (b *Body) moveTo(dst *net.TCPConn, limit int64, failed func(error) bool) (n int64, backend, err error) {
+	b.reading.Lock()
+	defer b.reading.Unlock()
+	if err := b.usable(); err != nil {
+		return 0, nil, err
+	}
+	start := time.Now()
+	_ = b.rc.SetReadDeadline(start.Add(b.wait))
+	n, err = b.src.(mover).WriteNTo(dst, limit)
+	if err != nil && !errors.Is(err, io.EOF) && failed(err) {
+		return n, err, nil
+	}
+	if errors.Is(err, io.EOF) {
+		_ = b.rc.SetReadDeadline(time.Time{})
+	}
+	return n, nil, b.note(n, err, time.Since(start))
 }
 
 // Close is part of io.Closer and does nothing.
@@ -93,10 +119,10 @@ func (b *Body) usable() error {
 }
 
 // note records one read and returns what its reader is told.
-func (b *Body) note(n int, err error, took time.Duration) error {
+func (b *Body) note(n int64, err error, took time.Duration) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.read += int64(n)
+	b.read += n
 	b.waited += took
 	switch {
 	case b.stopped:

@@ -89,21 +89,6 @@ func repeat(tb testing.TB, e Engine, b *Backend) func() {
 	}
 }
 
-// TestAttemptAllocates: the strings of the response's head, and the slices around its values.
-func TestAttemptAllocates(t *testing.T) {
-	if raceEnabled {
-		t.Log("sync.Pool drops at random under the race detector: not measured")
-		return
-	}
-	c := NewClient(TransportSettings{})
-	defer c.Close()
-	attempt := repeat(t, c, steady(t, small))
-	attempt()
-	if got := testing.AllocsPerRun(1000, attempt); got > 2 {
-		t.Errorf("allocations of an attempt = %v, want at most 2", got)
-	}
-}
-
 // BenchmarkAttempt is one attempt after another through loopback, the backend's work included.
 func BenchmarkAttempt(b *testing.B) {
 	for _, size := range []int{46, 16 << 10, 1 << 20} {

@@ -111,7 +111,7 @@ func TestSlowBody(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			b := &Body{stream: tt.stream}
-			if err := b.note(int(tt.read), nil, tt.waited); !errors.Is(err, tt.want) {
+			if err := b.note(tt.read, nil, tt.waited); !errors.Is(err, tt.want) {
 				t.Errorf("note(%d bytes after %v) = %v, want %v", tt.read, tt.waited, err, tt.want)
 			}
 		})

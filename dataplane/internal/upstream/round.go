@@ -154,7 +154,7 @@ func (f *round) Late(now time.Time) (time.Time, error) {
 	if !now.Before(until) {
 		return now, over
 	}
-	if f.relay { // when it was that something last moved is known only as exactly as this
+	if f.relay || f.sender != nil { // when it was that something last moved is known only as exactly as this
 		if next := now.Add(f.limit / 4); next.Before(until) {
 			until = next
 		}
@@ -174,7 +174,7 @@ func (f *round) due(now time.Time) (time.Time, error) {
 		}
 		return f.quiet.Add(f.limit), errSilent
 	case f.sender != nil:
-		since, client := f.sender.waiting()
+		since, client := f.sender.waiting(now)
 		if client {
 			since = now
 		}

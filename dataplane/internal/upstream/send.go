@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"apigateway/dataplane/internal/upstream/h1"
@@ -104,14 +106,26 @@ type sender struct {
 	left  int64 // of the body; -1: not known, chunked
 	begun time.Time
 	since atomic.Int64 // when the backend began to be waited for, in nanoseconds since begun; -1: the client is
+	stuck time.Time    // Late's: since when the backend takes nothing of what is moved past us; zero: it does
 	done  chan struct{}
 	err   error // valid once done; nil: the request was written whole
 }
 
-// waiting says since when the backend has been waited for, or that the client is.
-func (s *sender) waiting() (since time.Time, client bool) {
-	n := s.since.Load()
-	return s.begun.Add(time.Duration(n)), n < 0
+// waiting says since when the backend has been waited for, or that the client is. When bytes are moved past us, it takes
+// a look at the socket to tell.
+func (s *sender) waiting(now time.Time) (since time.Time, client bool) {
+	if n := s.since.Load(); n >= 0 {
+		return s.begun.Add(time.Duration(n)), false
+	}
+	socket := s.conn.Socket()
+	if socket == nil || !h1.Stuck(socket) {
+		s.stuck = time.Time{}
+		return now, true
+	}
+	if s.stuck.IsZero() {
+		s.stuck = now
+	}
+	return s.stuck, false
 }
 
 // run writes the body. When it ends for another reason than the backend, it wakes who waits for the answer: a backend
@@ -121,9 +135,12 @@ func (s *sender) run() {
 	buf := buffers.Get().(*[32 << 10]byte)
 	defer buffers.Put(buf)
 	var own error
-	if s.left < 0 {
+	switch _, moves := s.body.src.(mover); {
+	case s.left < 0:
 		own, s.err = s.chunks(buf[:])
-	} else {
+	case moves && s.left >= minSplice && s.conn.Socket() != nil:
+		own, s.err = s.move()
+	default:
 		own, s.err = s.bytes(buf[:])
 	}
 	s.since.Store(int64(time.Since(s.begun)))
@@ -159,6 +176,28 @@ func (s *sender) bytes(buf []byte) (own, backend error) {
 			return nil, nil
 		}
 	}
+}
+
+// move passes a body of known length on without copying it.
+func (s *sender) move() (own, backend error) {
+	socket := s.conn.Socket()
+	failed := func(err error) bool {
+		return errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.EPIPE) || !h1.Silent(socket)
+	}
+	for s.left > 0 {
+		s.since.Store(-1)
+		n, backend, err := s.body.moveTo(socket, min(s.left, maxSplice), failed)
+		s.left -= n
+		switch {
+		case backend != nil:
+			return nil, backend
+		case errors.Is(err, io.EOF) && s.left > 0:
+			return errBodyLength, nil
+		case err != nil && !errors.Is(err, io.EOF):
+			return fmt.Errorf("request body: %w", err), nil
+		}
+	}
+	return nil, nil
 }
 
 // chunks writes a body of unknown length.

@@ -26,9 +26,9 @@ func (c *Conn) quiet() bool {
 	return n == 0 && errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// Broken reports whether the backend has ended the connection or it has failed, to tell after a copy between two sockets
-// which of them it was.
-func Broken(c *net.TCPConn) bool {
+// Silent reports whether a connection is open and its backend has sent nothing, to tell after a copy between two sockets
+// which of them failed.
+func Silent(c *net.TCPConn) bool {
 	p := newProbe(c)
-	return p != nil && p.broken()
+	return p != nil && p.quiet()
 }

@@ -9,5 +9,4 @@ type probe struct{}
 
 func newProbe(net.Conn) *probe { return nil }
 
-func (*probe) quiet() bool  { return false }
-func (*probe) broken() bool { return false }
+func (*probe) quiet() bool { return false }

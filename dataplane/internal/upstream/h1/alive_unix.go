@@ -40,8 +40,3 @@ func (p *probe) quiet() bool {
 	// Control and not Read, which would fail once a deadline has passed.
 	return p.control.Control(p.peek) == nil && errors.Is(p.err, unix.EAGAIN)
 }
-
-// broken reports whether the socket has failed or its peer ended it.
-func (p *probe) broken() bool {
-	return p.control.Control(p.peek) != nil || p.n <= 0 && !errors.Is(p.err, unix.EAGAIN)
-}

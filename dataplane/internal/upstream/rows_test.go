@@ -1,0 +1,219 @@
+package upstream
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"apigateway/dataplane/internal/breaker"
+	"apigateway/dataplane/internal/exchange"
+)
+
+const ok200 = "HTTP/1.1 200 OK\r\n"
+
+// TestRefusedResponses is the row of HTTP.md about what is a 502, and the backend's failure. What net/http's transport
+// takes for good is marked.
+func TestRefusedResponses(t *testing.T) {
+	tests := []struct {
+		name    string
+		answer  string
+		lenient bool // the transport lets it through
+	}{
+		{"length twice", ok200 + "Content-Length: 2\r\nContent-Length: 2\r\n\r\nok", true},
+		{"lengths that differ", ok200 + "Content-Length: 2\r\nContent-Length: 3\r\n\r\nok", false},
+		{"list of lengths", ok200 + "Content-Length: 2, 2\r\n\r\nok", false},
+		{"signed length", ok200 + "Content-Length: +2\r\n\r\nok", false},
+		{"length with zeros", ok200 + "Content-Length: 02\r\n\r\nok", true},
+		{"length over 63 bits", ok200 + "Content-Length: 9223372036854775808\r\n\r\nok", false},
+		{"length and coding", ok200 + "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", true},
+		{"unknown coding", ok200 + "Transfer-Encoding: gzip\r\n\r\nok", false},
+		{"two codings", ok200 + "Transfer-Encoding: gzip, chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", false},
+		{"coding on 1.0", "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", true},
+		{"folded line", ok200 + "X-A: a\r\n b\r\nContent-Length: 2\r\n\r\nok", true},
+		{"bad name", ok200 + "X A: a\r\nContent-Length: 2\r\n\r\nok", true},
+		{"space before colon", ok200 + "X-A : a\r\nContent-Length: 2\r\n\r\nok", true},
+		{"no colon", ok200 + "X-A\r\nContent-Length: 2\r\n\r\nok", false},
+		{"NUL", ok200 + "X-A: \x00\r\nContent-Length: 2\r\n\r\nok", false},
+		{"control character", ok200 + "X-A: \x01\r\nContent-Length: 2\r\n\r\nok", false},
+		{"bare CR", ok200 + "X-A: a\rb\r\nContent-Length: 2\r\n\r\nok", false},
+		{"bare LF", ok200 + "X-A: a\nContent-Length: 2\r\n\r\nok", true},
+		{"status of two digits", "HTTP/1.1 20 OK\r\nContent-Length: 2\r\n\r\nok", false},
+		{"status 600", "HTTP/1.1 600 OK\r\nContent-Length: 2\r\n\r\nok", false},
+		{"status 099", "HTTP/1.1 099 OK\r\nContent-Length: 2\r\n\r\nok", false},
+		{"64 KiB of head", ok200 + "X-A: " + strings.Repeat("a", 64<<10) + "\r\nContent-Length: 2\r\n\r\nok", false},
+		{"201 fields", ok200 + strings.Repeat("X-A: a\r\n", 200) + "Content-Length: 2\r\n\r\nok", false},
+		{"9 interim responses", strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 9) + ok200 + "Content-Length: 2\r\n\r\nok", false},
+		{"unasked 101", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n", false},
+		{"end in the head", ok200 + "Content-Len", false},
+		{"nothing", "", false},
+	}
+	for name, over := range engines {
+		for _, tt := range tests {
+			t.Run(name+"/"+tt.name, func(t *testing.T) {
+				g := newGateway(t, over, Settings{URLs: []string{rawBackend(t, tt.answer)}, FailureThreshold: 1, ResetTimeout: time.Hour})
+				resp, err := g.Client().Post(g.URL, "text/plain", nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, _ = io.Copy(io.Discard, resp.Body)
+				_ = resp.Body.Close()
+				x := g.exchange(t)
+				if name == "transport" && tt.lenient {
+					if resp.StatusCode == http.StatusBadGateway {
+						t.Error("the transport refuses it: the mark is wrong")
+					}
+					return
+				}
+				if resp.StatusCode != http.StatusBadGateway || x.Refusal != "upstream_error" || x.Outcome.Failed != exchange.Upstream {
+					t.Errorf("answer = %d, %q %+v; want 502", resp.StatusCode, x.Refusal, x.Outcome)
+				}
+				if got := g.cluster.Status()[0]; got.State != breaker.Open {
+					t.Errorf("watch = %+v, want the failure counted", got)
+				}
+			})
+		}
+	}
+}
+
+// TestBrokenBodies: what is found out behind the head aborts the answer.
+func TestBrokenBodies(t *testing.T) {
+	const chunked = ok200 + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
+	tests := []struct {
+		name    string
+		answer  string
+		lenient bool
+	}{
+		{"short", ok200 + "Content-Length: 6\r\n\r\nhello", false},
+		{"no last chunk", chunked, false},
+		{"no end of the trailers", chunked + "0\r\n", false},
+		{"size with a prefix", chunked + "0x1\r\na\r\n0\r\n\r\n", false},
+		{"size over 16 digits", chunked + "00000000000000001\r\na\r\n0\r\n\r\n", false},
+		{"size with a space", chunked + "1 \r\na\r\n0\r\n\r\n", true},
+		{"bad extension", chunked + "1;=\r\na\r\n0\r\n\r\n", true},
+		{"bare LF", chunked + "1\na\r\n0\r\n\r\n", true},
+		{"no CRLF behind the data", chunked + "1\r\naXX0\r\n\r\n", false},
+	}
+	for name, over := range engines {
+		for _, tt := range tests {
+			t.Run(name+"/"+tt.name, func(t *testing.T) {
+				if name == "transport" && tt.lenient {
+					return
+				}
+				g := newGateway(t, over, Settings{URLs: []string{rawBackend(t, tt.answer)}})
+				if resp, err := g.Client().Get(g.URL); err == nil {
+					body, err := io.ReadAll(resp.Body)
+					_ = resp.Body.Close()
+					if err == nil {
+						t.Errorf("body = %q with a clean end, want an aborted one", body)
+					}
+				}
+				g.exchange(t)
+				if canceled, bodyErrors := g.counters(); canceled != 0 || bodyErrors != 1 {
+					t.Errorf("canceled, bodyErrors = %v, %v; want 0, 1", canceled, bodyErrors)
+				}
+			})
+		}
+	}
+}
+
+// counting is a backend that answers every request on a connection with the same bytes, in two writes, and counts its
+// connections.
+func counting(t *testing.T, first, second string) (url string, conns *atomic.Int64) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conns = new(atomic.Int64)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			conns.Add(1)
+			wg.Go(func() {
+				defer conn.Close()
+				for in := bufio.NewReader(conn); ; {
+					r, err := http.ReadRequest(in)
+					if err != nil {
+						return
+					}
+					if first != "" {
+						_, _ = io.WriteString(conn, first)
+					}
+					_, _ = io.Copy(io.Discard, r.Body)
+					_, _ = io.WriteString(conn, second)
+				}
+			})
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		wg.Wait()
+	})
+	return "http://" + l.Addr().String(), conns
+}
+
+// TestReuse is the rule of HTTP.md: which connections carry another request.
+func TestReuse(t *testing.T) {
+	const chunked = ok200 + "Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n"
+	tests := []struct {
+		name, method, answer string
+		want                 bool
+	}{
+		{"length", "GET", ok200 + "Content-Length: 2\r\n\r\nok", true},
+		{"chunked", "GET", chunked + "\r\n", true},
+		{"chunked with trailers", "GET", chunked + "T: 1\r\n\r\n", true},
+		{"with a body", "POST", ok200 + "Content-Length: 2\r\n\r\nok", true},
+		{"204", "GET", "HTTP/1.1 204 No\r\n\r\n", true},
+		{"304 with a length", "GET", "HTTP/1.1 304 No\r\nContent-Length: 2\r\n\r\n", true},
+		{"HEAD", "HEAD", ok200 + "Content-Length: 2\r\n\r\n", true},
+		{"behind an interim response", "GET", "HTTP/1.1 102 P\r\n\r\n" + ok200 + "Content-Length: 2\r\n\r\nok", true},
+		{"1.0 that says so", "GET", "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok", true},
+		{"1.0", "GET", "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", false},
+		{"close", "GET", ok200 + "Connection: X, Close\r\nContent-Length: 2\r\n\r\nok", false},
+		{"surplus", "GET", ok200 + "Content-Length: 2\r\n\r\nokmore", false},
+		{"surplus of a chunked one", "GET", chunked + "\r\nmore", false},
+		{"body of a 204", "GET", "HTTP/1.1 204 No\r\nContent-Length: 2\r\n\r\nok", false},
+		{"body of a 304", "GET", "HTTP/1.1 304 No\r\nContent-Length: 2\r\n\r\nok", false},
+		{"body for HEAD", "HEAD", ok200 + "Content-Length: 2\r\n\r\nok", false},
+	}
+	for name, over := range engines {
+		for _, tt := range tests {
+			t.Run(name+"/"+tt.name, func(t *testing.T) {
+				url, conns := counting(t, "", tt.answer)
+				g := newGateway(t, over, Settings{URLs: []string{url}})
+				for range 3 {
+					var body io.Reader
+					if tt.method == "POST" {
+						body = strings.NewReader("hello")
+					}
+					req, err := http.NewRequestWithContext(t.Context(), tt.method, g.URL, body)
+					if err != nil {
+						t.Fatal(err)
+					}
+					resp, err := g.Client().Do(req)
+					if err != nil {
+						t.Fatal(err)
+					}
+					_, _ = io.Copy(io.Discard, resp.Body)
+					_ = resp.Body.Close()
+					if x := g.exchange(t); x.Outcome.Failed != exchange.None {
+						t.Fatalf("outcome = %+v", x.Outcome)
+					}
+				}
+				if got := conns.Load(); (got == 1) != tt.want {
+					t.Errorf("connections for three requests = %d, want reuse: %v", got, tt.want)
+				}
+			})
+		}
+	}
+}
