@@ -55,7 +55,7 @@ func (w withServers) Run() int {
 //
 //	controlplane            start one on gateway.yaml and aim gatewayctl at it
 //	dataplane ID            start one that serves; its address is in $ID
-//	stop NAME               end one of them (controlplane, or the id of a data plane)
+//	down NAME               end one of them (controlplane, or the id of a data plane)
 //	request STATUS URL KEY  GET with a key, check the status
 //	exits CODE COMMAND...   run a command, check its exit code
 //	interrupt CODE COMMAND... the same, with SIGINT after its first line
@@ -75,7 +75,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"controlplane": controlplane,
 			"dataplane":    dataplane,
-			"stop":         stop,
+			"down":         down,
 			"request":      request,
 			"exits":        exits,
 			"interrupt":    interrupt,
@@ -173,7 +173,7 @@ func dataplane(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv(id, address)
 }
 
-func stop(ts *testscript.TestScript, _ bool, args []string) {
+func down(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Value(fleetKey{}).(fleet)[args[0]].stop()
 }
 
