@@ -100,7 +100,12 @@ func (b *body) next(p []byte) (int, error) {
 // end notes how the body ended.
 func (b *body) end(err error) error {
 	b.err = err
-	b.whole.Store(err == io.EOF) //nolint:errorlint // the engine's own, never wrapped
+	if err == io.EOF { //nolint:errorlint // the engine's own, never wrapped
+		b.whole.Store(true)
+		if !b.closed { // else nobody watches the client any more
+			b.in.ahead = true
+		}
+	}
 	return err
 }
 

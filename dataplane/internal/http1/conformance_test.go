@@ -208,7 +208,7 @@ func TestConformance(t *testing.T) {
 							saw = strings.TrimPrefix(saw+"|"+sawLast, "|")
 						}
 						got := ask(t, addr, tt.send+last, piece)
-						if statuses(got) != want {
+						if strings.TrimPrefix(statuses(got), "100 ") != want { // a 100 may come, if the body was not there yet
 							t.Errorf("answers %q, want statuses %s", got, want)
 						}
 						if all := strings.Join(h.take(), "|"); all != saw {

@@ -100,8 +100,8 @@ func (c *conn) next() (more bool) {
 		return false
 	}
 	c.requests++
-	t.begin()
 	c.in.release()
+	t.begin()
 	if v != nil && v != wire.AnswerOptions {
 		t.message.close = true
 	}
@@ -296,12 +296,20 @@ func (c *conn) sweep(idle bool) {
 	}
 	c.in.expire()
 	c.out.expire()
+	if c.isWatched() && c.in.gone() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.lost = true
+		if c.watched != nil {
+			c.watched.endLocked(ErrClientGone)
+		}
+	}
+}
+
+func (c *conn) isWatched() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.watched != nil && c.in.gone() {
-		c.lost = true
-		c.watched.endLocked(ErrClientGone)
-	}
+	return c.watched != nil
 }
 
 // cutOff ends the connection at once, and reports whether a request was served on it.

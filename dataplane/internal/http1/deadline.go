@@ -72,6 +72,20 @@ func (d *deadline) stop() {
 	_ = d.setLocked(longAgo) // fails on a closed connection only
 }
 
+// bound sets a deadline for one wait, or with the zero time the handler's again, unless waits were stopped.
+func (d *deadline) bound(t time.Time) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.stopped.Load() {
+		return false
+	}
+	if t.IsZero() {
+		t = d.user
+	}
+	_ = d.setLocked(t) // fails on a closed connection only: the wait will say so
+	return true
+}
+
 // expire ends a wait that is over, if it still is one. The server's sweep calls it.
 func (d *deadline) expire() {
 	if !d.over() {

@@ -29,7 +29,8 @@ type input struct {
 	buf  []byte // nil, small or large; buf[r:w] is unread
 	r, w int
 
-	body sync.Mutex // held while a body is read, and by whoever looks ahead meanwhile
+	body  sync.Mutex // held while a body is read, and while somebody looks ahead
+	ahead bool       // what is read next is behind the request that is served; guarded by body
 
 	tiny [1]byte
 	try  func(fd uintptr) bool // of await, made once; nil: awaitTiny
@@ -124,20 +125,28 @@ func (in *input) awaitTiny() error {
 	return nil
 }
 
-// lookAhead reports whether the client's stream has ended, by reading on for a moment. It finds nothing out while a body is being read,
-// whose reader will see the end itself, nor once a buffer is full of pipelined requests.
+// behind notes that what is read next is behind the request that is served.
+func (in *input) behind() {
+	in.body.Lock()
+	defer in.body.Unlock()
+	in.ahead = true
+}
+
+// lookAhead reports whether the client's stream has ended, by reading on for a moment. It finds nothing out before the request's body has
+// been read, nor once a buffer is full of pipelined requests.
 func (in *input) lookAhead() bool {
 	if !in.body.TryLock() {
 		return false
 	}
 	defer in.body.Unlock()
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	if !in.makeRoom() || in.nc.SetReadDeadline(time.Now().Add(time.Millisecond)) != nil {
+	if !in.ahead || !in.makeRoom() {
 		return false
+	}
+	if !in.bound(time.Now().Add(time.Millisecond)) {
+		return false // nobody wants to know any more
 	}
 	n, err := in.nc.Read(in.buf[in.w:])
 	in.w += n
-	_ = in.nc.SetReadDeadline(in.user) // fails on a closed connection only
+	in.bound(time.Time{})
 	return n == 0 && err != nil && !errors.Is(err, os.ErrDeadlineExceeded)
 }

@@ -18,12 +18,18 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // serve starts s on a free port and ends it with the test.
 func serve(tb testing.TB, s *Server) (addr string) {
 	tb.Helper()
+	l := listen(tb)
+	serveOn(tb, s, l)
+	return l.Addr().String()
+}
+
+func listen(tb testing.TB) net.Listener {
+	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}
-	serveOn(tb, s, l)
-	return l.Addr().String()
+	return l
 }
 
 func serveOn(tb testing.TB, s *Server, l net.Listener) {

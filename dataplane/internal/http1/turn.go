@@ -45,6 +45,7 @@ func newTurn(c *conn) *turn {
 	t := turns.Get().(*turn)
 	t.conn, t.set = c, c.s.settings()
 	t.ctx.conn = c
+	c.out.timeout = t.set.WriteTimeout
 	t.x.Context, t.x.Scheme, t.x.ClientIP = &t.ctx, "http", c.peer
 	t.w.turn = t
 	r := t.req
@@ -65,6 +66,7 @@ func (t *turn) begin() {
 	t.x.Start = time.Now()
 	r := t.req
 	if r.ContentLength == 0 {
+		t.conn.in.behind()
 		return
 	}
 	b := &t.body

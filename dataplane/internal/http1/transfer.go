@@ -20,7 +20,7 @@ func (b *body) shut() {
 		b.in.stop()
 		b.in.body.Lock()
 	}
-	b.closed = true
+	b.closed, b.in.ahead = true, false
 	b.in.body.Unlock()
 }
 
