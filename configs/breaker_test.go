@@ -27,12 +27,12 @@ func (f *fleet) trip(p *plane, path string) {
 	}
 }
 
-// awaitBreaker returns a breaker once the control plane shows it in a state on a data plane.
-func (f *fleet) awaitBreaker(service, dataplane string, state gatewayv1.CircuitState) *gatewayv1.BreakerState {
+// awaitBreaker returns a breaker of data plane a once the control plane shows it in a state.
+func (f *fleet) awaitBreaker(service string, state gatewayv1.CircuitState) *gatewayv1.BreakerState {
 	f.t.Helper()
 	var last *gatewayv1.BreakerState
 	f.awaitOr("the breaker to be "+state.String(), func() bool {
-		last = f.breakers(service)[dataplane]
+		last = f.breakers(service)["a"]
 		return last.GetState() == state
 	}, func() string { return last.String() })
 	return last
@@ -59,7 +59,7 @@ func TestBreakersOpenAndClose(t *testing.T) {
 	}
 	for _, name := range []string{"soon", "late"} {
 		f.trip(a, "/"+name)
-		open := f.awaitBreaker(name, "a", gatewayv1.CircuitState_CIRCUIT_STATE_OPEN)
+		open := f.awaitBreaker(name, gatewayv1.CircuitState_CIRCUIT_STATE_OPEN)
 		if since := time.UnixMilli(open.GetSinceMs()); since.Before(started.Truncate(time.Millisecond)) || since.After(time.Now()) ||
 			open.GetTrips() != 1 || open.GetConsecutiveFailures() != threshold || !strings.Contains(open.GetLastError(), "connection refused") {
 			t.Errorf("%s on a = %v, want open since now, once, after %d refused connections", name, open, threshold)
@@ -84,7 +84,7 @@ func (f *fleet) closesByItself(p *plane) {
 	probe := time.UnixMilli(f.breakers("soon")["a"].GetNextProbeAtMs() + 1)
 	f.await("the reset time", func() bool { return time.Now().After(probe) })
 	f.expect(p, "/soon", fileKey, answer{status: 200})
-	f.awaitBreaker("soon", "a", gatewayv1.CircuitState_CIRCUIT_STATE_CLOSED)
+	f.awaitBreaker("soon", gatewayv1.CircuitState_CIRCUIT_STATE_CLOSED)
 	f.expect(p, "/soon", fileKey, answer{status: 200})
 }
 
@@ -99,7 +99,7 @@ func (f *fleet) closesByReset(p *plane) {
 		f.t.Fatalf("reset = %v, %v, want it applied on both", resp, err)
 	}
 	f.expect(p, "/late", fileKey, answer{status: 200})
-	closed := f.awaitBreaker("late", "a", gatewayv1.CircuitState_CIRCUIT_STATE_CLOSED)
+	closed := f.awaitBreaker("late", gatewayv1.CircuitState_CIRCUIT_STATE_CLOSED)
 	if closed.GetConsecutiveFailures() != 0 || closed.GetTrips() != 1 {
 		f.t.Errorf("late on a = %v, want no failures in a row and the trip still counted", closed)
 	}

@@ -182,8 +182,7 @@ func (f *fleet) awaitReady(p *plane) {
 // exited reports the exit status of a process that has ended.
 func exited(t *testing.T, p *plane) int {
 	t.Helper()
-	var exit *exec.ExitError
-	if errors.As(p.err, &exit) {
+	if exit, ok := errors.AsType[*exec.ExitError](p.err); ok {
 		return exit.ExitCode()
 	}
 	if p.err != nil {

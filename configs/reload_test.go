@@ -41,7 +41,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 	}
 	f.expect(p, "/drained", fileKey, answer{status: http.StatusTooManyRequests})
 	f.trip(p, "/tripped")
-	open := f.awaitBreaker("tripped", "a", gatewayv1.CircuitState_CIRCUIT_STATE_OPEN)
+	open := f.awaitBreaker("tripped", gatewayv1.CircuitState_CIRCUIT_STATE_OPEN)
 	loads := []*load{startLoad(t, 2, p, "/constant", fileKey), startLoad(t, 2, p, "/changing", fileKey)}
 	observer, err := dial(p.public)
 	if err != nil {

@@ -35,38 +35,43 @@ func startLeaveTaking(t *testing.T, drain, delay time.Duration) *leaveTaking {
 	l.data = f.startData("a", func(o *proxy.Options) { o.Drain, o.DrainDelay = drain, delay })
 	f.awaitServing()
 	l.load = startLoad(t, 4, l.data, "/users", fileKey)
-	stream, resp := l.open("/users/stream", "", http.StatusOK)
-	l.stream, l.events = stream, resp.Body
+	l.stream, l.events = l.open("/users/stream", "", http.StatusOK)
 	l.socket, _ = l.open("/users/socket", upgrade, http.StatusSwitchingProtocols)
 	first := make([]byte, len(firstEvent))
 	if _, err := io.ReadFull(l.events, first); err != nil || string(first) != firstEvent {
 		t.Fatalf("stream begins %q, %v, want %q", first, err, firstEvent)
 	}
-	t.Cleanup(l.stream.close)
-	t.Cleanup(l.socket.close)
 	l.echo("before")
 	f.awaitLoad(l.load)
 	return l
 }
 
-// open asks on a connection of its own and returns the head of the answer.
-func (l *leaveTaking) open(path, header string, status int) (*client, *http.Response) {
+// open asks on a connection of its own and returns it with the body of the answer, of which only the head has to be there.
+func (l *leaveTaking) open(path, header string, status int) (*client, io.Reader) {
 	l.t.Helper()
 	c, err := dial(l.data.public)
 	if err != nil {
 		l.t.Fatal(err)
 	}
+	l.t.Cleanup(c.close)
 	if err := c.conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		l.t.Fatal(err)
 	}
 	if err := c.send(path, fileKey, header); err != nil {
 		l.t.Fatal(err)
 	}
-	resp, err := http.ReadResponse(c.reader, nil) //nolint:bodyclose // it ends with its connection, which the caller closes
-	if err != nil || resp.StatusCode != status {
-		l.t.Fatalf("%s = %v, %v, want %d", path, resp, err, status)
+	resp, err := http.ReadResponse(c.reader, nil)
+	if err != nil {
+		l.t.Fatal(err)
 	}
-	return c, resp
+	l.t.Cleanup(func() {
+		c.close() // the body would be read to its end first
+		_ = resp.Body.Close()
+	})
+	if resp.StatusCode != status {
+		l.t.Fatalf("%s = %d, want %d", path, resp.StatusCode, status)
+	}
+	return c, resp.Body
 }
 
 // echo says something into the WebSocket and hears it again.
