@@ -5,6 +5,7 @@ GOVULNCHECK_VERSION := v1.9.0
 
 FUZZTIME    ?= 30s
 FLEET_FLAGS ?=
+BENCH_FLAGS ?=
 
 # The race detector needs a C compiler; CGO_ENABLED is Go's own answer whether one is found.
 RACE ?= $(if $(filter 1,$(shell go env CGO_ENABLED)),-race)
@@ -25,10 +26,10 @@ BUF_FILE :=
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run build generate test lint vuln fuzz bench bench-once golden system check
+.PHONY: help run build generate test lint vuln fuzz bench bench-once bench-proxies golden system check
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: build ## the whole local fleet until Ctrl-C; FLEET_FLAGS=--help shows its flags
 	@go build -o bin/demo/ ./configs/demo/...
@@ -70,6 +71,10 @@ bench: ## every benchmark ten times, for benchstat
 
 bench-once: ## every benchmark once, so that none rots
 	go test -run='^$$' -bench=. -benchtime=1x ./...
+
+bench-proxies: build ## CPU, rate, p99 beside HAProxy and nginx; how fast a change is served; BENCH_FLAGS=--help shows its flags
+	@go build -buildvcs=$(BUILDVCS) -o bin/ ./configs/bench
+	@exec bin/bench $(BENCH_FLAGS)
 
 golden: ## rewrite golden files
 	go test $$(git grep -l 'flag.Bool("update"' -- '*_test.go' | xargs -n1 dirname | sort -u | sed 's|^|./|') -update

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"text/template"
+)
+
+//go:embed templates
+var templateFiles embed.FS
+
+var templates = template.Must(template.ParseFS(templateFiles, "templates/*"))
+
+// apiKey is one that every proxy knows.
+type apiKey struct{ Name, Secret string }
+
+const (
+	keyCount = 1000
+	// limit is a rate that nothing here can reach: the counting is measured, not the refusing.
+	limit = 100_000_000
+)
+
+// place is what the templates are filled in with.
+type place struct {
+	Listen   string
+	Backends []string
+	Cores    int
+	Dir      string // for files of the proxy
+	KeyMap   string // path of keys.map
+	Keys     []apiKey
+	Limit    int
+	Root     bool // nginx gives up root unless told not to
+	Body     int64
+}
+
+func makeKeys(n int) []apiKey {
+	keys := make([]apiKey, n)
+	for i := range keys {
+		keys[i] = apiKey{Name: fmt.Sprintf("client-%04d", i), Secret: fmt.Sprintf("secret-of-the-client-%04d", i)}
+	}
+	return keys
+}
+
+// write fills a template in and returns the path of the file.
+func (p place) write(name string) (path string, err error) {
+	path = filepath.Join(p.Dir, name)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return path, templates.ExecuteTemplate(f, name, p)
+}
+
+// target is a proxy under load.
+type target struct {
+	name    string
+	address string
+	process *process
+}
+
+func (t *target) pid() int { return t.process.cmd.Process.Pid }
+
+// contestants in the order of the report; the first is ours, which the others are compared with.
+var contestants = []struct {
+	name  string
+	start func(*bed, string, place) error
+}{
+	{"gateway", startGateway},
+	{"HAProxy", startHAProxy},
+	{"nginx", startNginx},
+}
+
+func startHAProxy(b *bed, name string, p place) error {
+	config, err := p.write("haproxy.cfg")
+	if err != nil {
+		return err
+	}
+	return b.target(name, p, launch{name: "haproxy", argv: []string{"haproxy", "-db", "-f", config}})
+}
+
+func startNginx(b *bed, name string, p place) error {
+	config, err := p.write("nginx.conf")
+	if err != nil {
+		return err
+	}
+	return b.target(name, p, launch{name: "nginx", argv: []string{"nginx", "-p", p.Dir, "-e", "stderr", "-c", config}})
+}
+
+// startGateway starts a control plane on the load generator's cores, and a data plane.
+func startGateway(b *bed, name string, p place) error {
+	config, err := p.write("gateway.yaml")
+	if err != nil {
+		return err
+	}
+	ports, err := freeAddresses(3)
+	if err != nil {
+		return err
+	}
+	if _, err = b.launch(launch{
+		name: "controlplane", cores: b.on.load, dir: b.dir,
+		argv: []string{
+			filepath.Join(b.bin, "controlplane"), "--config", config, "--grpc", ports[0], "--http", ports[1],
+			"--store", "bolt:" + filepath.Join(b.dir, "controlplane.db"), "--log-level", "warn",
+		},
+	}); err != nil {
+		return err
+	}
+	return b.target(name, p, launch{
+		name: "dataplane", env: []string{"GOMAXPROCS=" + strconv.Itoa(p.Cores)},
+		argv: []string{
+			filepath.Join(b.bin, "dataplane"), "--controlplane", ports[0], "--listen", p.Listen, "--admin", ports[2], "--id", "bench",
+			"--cache", filepath.Join(b.dir, "cache"), "--drain", "1s", "--log-level", "warn",
+		},
+	})
+}
+
+// target starts a proxy on its cores.
+func (b *bed) target(name string, p place, l launch) error {
+	l.cores, l.dir = b.on.proxy, b.dir
+	process, err := b.launch(l)
+	if err != nil {
+		return err
+	}
+	b.targets = append(b.targets, &target{name: name, address: p.Listen, process: process})
+	return nil
+}
+
+// freeAddresses finds ports that nobody listens on. All are held until the last is found, so that none comes twice.
+func freeAddresses(n int) (addresses []string, err error) {
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close()
+		addresses = append(addresses, l.Addr().String())
+	}
+	return addresses, nil
+}
