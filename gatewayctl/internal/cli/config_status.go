@@ -38,5 +38,12 @@ func (o *configStatus) run(ctx context.Context) error {
 	if o.app.json() {
 		return render.Object(o.app.Stdout, render.NewConfigStatus(resp))
 	}
-	return render.ConfigStatusText(o.app.Stdout, o.app.style(), resp)
+	var planes []*gatewayv1.DataPlane
+	for page, err := range pages(ctx, c, c.dataPlanes.ListDataPlanes, &gatewayv1.ListDataPlanesRequest{}) {
+		if err != nil {
+			return err
+		}
+		planes = append(planes, page.GetDataplanes()...)
+	}
+	return render.ConfigStatusText(o.app.Stdout, o.app.style(), resp, planes)
 }

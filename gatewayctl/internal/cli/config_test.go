@@ -33,20 +33,41 @@ func TestConfigStatus(t *testing.T) {
 		Mistakes: []*gatewayv1.ConfigMistake{mistake},
 	}
 	const head = `{"file":"/etc/gateway.yaml","revision":42,"applied_at":"2026-11-23T11:00:00.000Z","error":`
+	const (
+		serving      = gatewayv1.DataPlaneState_DATA_PLANE_STATE_SERVING
+		rejected     = gatewayv1.DataPlaneState_DATA_PLANE_STATE_REJECTED
+		disconnected = gatewayv1.DataPlaneState_DATA_PLANE_STATE_DISCONNECTED
+	)
 	tests := []struct {
 		name, line string
 		status     *gatewayv1.GetConfigStatusResponse
+		planes     []gatewayv1.DataPlaneState
 		want       string
 	}{
-		{"good", "config status", good, "file      /etc/gateway.yaml\nrevision  42\napplied   1h ago\n"},
-		{"bad", "config status", bad, "file      /etc/gateway.yaml\nrevision  42\napplied   1h ago\n" +
+		{"good", "config status", good, nil, "file      /etc/gateway.yaml\nrevision  42\napplied   1h ago\n"},
+		{
+			"served", "config status", good, []gatewayv1.DataPlaneState{serving, disconnected},
+			"file      /etc/gateway.yaml\nrevision  42\napplied   1h ago\n",
+		},
+		{
+			"rejected", "config status", bad, []gatewayv1.DataPlaneState{rejected, serving, disconnected, rejected},
+			"file      /etc/gateway.yaml\nrevision  42\napplied   1h ago\n" +
+				"rejected  by 2 of 3 data planes, see gatewayctl dataplanes list\n" +
+				"newer content refused 12s ago, revision 42 stays in force:\n" + mistakeText,
+		},
+		{"rejected JSON", "config status -o json", good, []gatewayv1.DataPlaneState{rejected}, head + "null}\n"},
+		{"bad", "config status", bad, nil, "file      /etc/gateway.yaml\nrevision  42\napplied   1h ago\n" +
 			"newer content refused 12s ago, revision 42 stays in force:\n" + mistakeText},
-		{"good JSON", "config status -o json", good, head + "null}\n"},
-		{"bad JSON", "config status -o json", bad, head + `{"at":"2026-11-23T11:59:48.000Z","mistakes":[` + mistakeJSON + "]}}\n"},
+		{"good JSON", "config status -o json", good, nil, head + "null}\n"},
+		{"bad JSON", "config status -o json", bad, nil, head + `{"at":"2026-11-23T11:59:48.000Z","mistakes":[` + mistakeJSON + "]}}\n"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			f := &fake{status: tt.status}
+			page := &gatewayv1.ListDataPlanesResponse{}
+			for _, state := range tt.planes {
+				page.Dataplanes = append(page.Dataplanes, &gatewayv1.DataPlane{Id: "edge", State: state})
+			}
+			f := &fake{status: tt.status, planes: pagesOf[gatewayv1.ListDataPlanesResponse]{pages: []*gatewayv1.ListDataPlanesResponse{page}}}
 			if diff := cmp.Diff(result{0, tt.want, ""}, f.gatewayctl(t, tt.line)); diff != "" {
 				t.Errorf("gatewayctl %s (-want +got):\n%s", tt.line, diff)
 			}

@@ -61,17 +61,35 @@ func newMistakes(all []*gatewayv1.ConfigMistake) []Mistake {
 	return out
 }
 
-// ConfigStatusText writes which file is in force and what is wrong with newer content.
-func ConfigStatusText(w io.Writer, s Style, r *gatewayv1.GetConfigStatusResponse) error {
+// ConfigStatusText writes which file is in force, where it is rejected, and what is wrong with newer content.
+func ConfigStatusText(w io.Writer, s Style, r *gatewayv1.GetConfigStatusResponse, planes []*gatewayv1.DataPlane) error {
 	p := &printer{w: w}
 	p.linef("file      %s", Clean(r.GetFile()))
 	p.linef("revision  %d", r.GetRevision())
 	p.linef("applied   %s", s.ago(r.GetAppliedAtMs()))
+	if connected, rejected := reception(planes); rejected > 0 {
+		text := fmt.Sprintf("rejected  by %d of %s, see gatewayctl dataplanes list", rejected, plural(connected, "data plane"))
+		p.linef("%s", s.paint(text, red))
+	}
 	if at := r.GetErrorAtMs(); at != 0 {
 		p.linef("%s", s.paint(fmt.Sprintf("newer content refused %s, revision %d stays in force:", s.ago(at), r.GetRevision()), red))
 		mistakes(p, r.GetMistakes(), "")
 	}
 	return p.err
+}
+
+// reception counts the data planes that can be asked and, of those, the ones that reject the configuration.
+func reception(planes []*gatewayv1.DataPlane) (connected, rejected int) {
+	for _, d := range planes {
+		switch d.GetState() {
+		case gatewayv1.DataPlaneState_DATA_PLANE_STATE_DISCONNECTED:
+			continue
+		case gatewayv1.DataPlaneState_DATA_PLANE_STATE_REJECTED:
+			rejected++
+		}
+		connected++
+	}
+	return connected, rejected
 }
 
 // ValidationText writes each mistake and warning of a file as file:line:column, then how many there are.
