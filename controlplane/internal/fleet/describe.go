@@ -3,6 +3,8 @@ package fleet
 import (
 	"fmt"
 	"math"
+	"strconv"
+	"strings"
 	"time"
 
 	"apigateway/controlplane/internal/store"
@@ -47,8 +49,9 @@ func (m *Member) stateLocked(head store.State) (gatewayv1.DataPlaneState, string
 	return gatewayv1.DataPlaneState_DATA_PLANE_STATE_SERVING, ""
 }
 
+// rejection is a refusal for people. Most reasons name their entry themselves.
 func rejection(r *gatewayv1.Rejected) string {
-	if r.GetEntry() == "" {
+	if r.GetEntry() == "" || strings.Contains(r.GetReason(), strconv.Quote(r.GetEntry())) {
 		return fmt.Sprintf("revision %d: %s", r.GetRevision(), r.GetReason())
 	}
 	return fmt.Sprintf("revision %d: %s: %s", r.GetRevision(), r.GetEntry(), r.GetReason())

@@ -72,6 +72,10 @@ func TestStanding(t *testing.T) {
 			a := b.connect("a", nil)
 			a.Rejected(a.stream, &gatewayv1.Rejected{Part: configPart, Revision: 7, Entry: "users", Reason: "no such middleware"})
 		}, config, Standing{Rollout: &rollout{Rejected: rejected("revision 7: users: no such middleware")}, Final: true}},
+		{"rejected with a reason that names the service", func(b *bench) {
+			a := b.connect("a", nil)
+			a.Rejected(a.stream, &gatewayv1.Rejected{Part: configPart, Revision: 7, Entry: "users", Reason: `service "users": no such middleware`})
+		}, config, Standing{Rollout: &rollout{Rejected: rejected(`revision 7: service "users": no such middleware`)}, Final: true}},
 		{"rejected after the change was served", func(b *bench) {
 			a := b.connect("a", nil)
 			a.applied(configPart, 7)
