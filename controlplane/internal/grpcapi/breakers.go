@@ -55,7 +55,7 @@ func (s *breakerServer) ListBreakers(req *gatewayv1.ListBreakersRequest, stream 
 
 type breakerKey struct{ dataplane, service string }
 
-// sendBreakers sends, in pages, each breaker that is not in sent as it is now, and forgets those that are gone.
+// sendBreakers sends, in pages, each breaker that is not in sent as it is now, and those that are gone without a state.
 func (s *breakerServer) sendBreakers(req *gatewayv1.ListBreakersRequest, stream grpc.ServerStreamingServer[gatewayv1.ListBreakersResponse],
 	sent map[breakerKey]*gatewayv1.BreakerState, first bool,
 ) error {
@@ -79,6 +79,10 @@ func (s *breakerServer) sendBreakers(req *gatewayv1.ListBreakersRequest, stream 
 	}
 	for key := range gone {
 		delete(sent, key)
+		b := &gatewayv1.DataPlaneBreaker{Dataplane: key.dataplane, State: &gatewayv1.BreakerState{Service: key.service}}
+		if err := page.add(b); err != nil {
+			return err
+		}
 	}
 	if err := page.flush(); err != nil || !first {
 		return err

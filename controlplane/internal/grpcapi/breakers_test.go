@@ -46,6 +46,20 @@ func TestListBreakers(t *testing.T) {
 	if got := next().GetBreakers(); len(got) != 1 || got[0].GetState().GetTrips() != 3 {
 		t.Errorf("next = %v, want users with 3 trips", got)
 	}
+	// What goes is said once: with its service, or with its data plane.
+	gone := &gatewayv1.ListBreakersResponse{Breakers: []*gatewayv1.DataPlaneBreaker{{Dataplane: "a", State: &gatewayv1.BreakerState{Service: "users"}}}}
+	p.say(&gatewayv1.BreakerReport{Removed: []string{"users", "orders"}})
+	if diff := cmp.Diff(gone, next(), protocmp.Transform()); diff != "" {
+		t.Errorf("after the service went (-want +got):\n%s", diff)
+	}
+	p.say(&gatewayv1.BreakerReport{States: []*gatewayv1.BreakerState{closed, open}})
+	if diff := cmp.Diff(want, next(), protocmp.Transform()); diff != "" {
+		t.Errorf("after the service came back (-want +got):\n%s", diff)
+	}
+	p.leave(w)
+	if diff := cmp.Diff(gone, next(), protocmp.Transform()); diff != "" {
+		t.Errorf("after the data plane went (-want +got):\n%s", diff)
+	}
 
 	unknown, err := c.ListBreakers(w.ctx(), &gatewayv1.ListBreakersRequest{Service: "nope"})
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 type Breaker struct {
 	Service   string `json:"service"`
 	DataPlane string `json:"dataplane"`
-	// State is null in --watch once the breaker is gone: its service was removed, or its data plane forgotten.
+	// State is null in --watch once the breaker is gone: its service was removed, or its data plane disconnected.
 	State               *string      `json:"state"`
 	Since               instant      `json:"since"`
 	ConsecutiveFailures int64        `json:"consecutive_failures"`

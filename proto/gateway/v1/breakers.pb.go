@@ -25,7 +25,7 @@ const (
 type CircuitState int32
 
 const (
-	// Not a state.
+	// Not a state; in a watch: the breaker is gone, its service removed or its data plane no longer connected.
 	CircuitState_CIRCUIT_STATE_UNSPECIFIED CircuitState = 0
 	// Requests pass.
 	CircuitState_CIRCUIT_STATE_CLOSED CircuitState = 1

@@ -29,7 +29,7 @@ const (
 //
 // BreakerService reads and controls circuit breakers across the fleet.
 type BreakerServiceClient interface {
-	// ListBreakers sends the state of each breaker on each data plane; with watch, it goes on with each one that changes.
+	// ListBreakers sends the state of each breaker on each data plane; with watch, it goes on with each one that changes, or is gone.
 	ListBreakers(ctx context.Context, in *ListBreakersRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ListBreakersResponse], error)
 	// ResetBreaker closes a breaker on every connected data plane, or one, and waits for each to say so.
 	ResetBreaker(ctx context.Context, in *ResetBreakerRequest, opts ...grpc.CallOption) (*ResetBreakerResponse, error)
@@ -78,7 +78,7 @@ func (c *breakerServiceClient) ResetBreaker(ctx context.Context, in *ResetBreake
 //
 // BreakerService reads and controls circuit breakers across the fleet.
 type BreakerServiceServer interface {
-	// ListBreakers sends the state of each breaker on each data plane; with watch, it goes on with each one that changes.
+	// ListBreakers sends the state of each breaker on each data plane; with watch, it goes on with each one that changes, or is gone.
 	ListBreakers(*ListBreakersRequest, grpc.ServerStreamingServer[ListBreakersResponse]) error
 	// ResetBreaker closes a breaker on every connected data plane, or one, and waits for each to say so.
 	ResetBreaker(context.Context, *ResetBreakerRequest) (*ResetBreakerResponse, error)
