@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -55,17 +56,22 @@ func (o *breakerReset) run(ctx context.Context, service string) error {
 	} else {
 		err = render.Proof{Rollout: resp.GetRollout(), Done: "closed"}.Write(o.app.Stdout, o.app.style())
 	}
-	return errors.Join(err, closedEverywhere(resp.GetRollout()))
+	return errors.Join(err, o.verdict(resp.GetRollout()))
 }
 
-// closedEverywhere is nil if every connected data plane did it, and there was one.
-func closedEverywhere(r *gatewayv1.Rollout) error {
+// verdict is nil if every data plane that was asked did it, and one was.
+func (o *breakerReset) verdict(r *gatewayv1.Rollout) error {
+	refused := len(r.GetLagging())+len(r.GetRejected()) > 0
 	switch {
-	case len(r.GetLagging())+len(r.GetRejected()) > 0:
+	case refused && o.dataPlane != "":
+		return &exitError{exitUnproven, fmt.Errorf("not closed on data plane %q", o.dataPlane)}
+	case refused:
 		return &exitError{exitUnproven, errors.New("not closed on every data plane")}
-	case len(r.GetApplied()) == 0:
-		return &exitError{exitUnproven, errors.New("not closed: no data plane is connected")}
-	default:
+	case len(r.GetApplied()) > 0:
 		return nil
+	case o.dataPlane != "":
+		return &exitError{exitUnproven, fmt.Errorf("not closed: data plane %q is not connected", o.dataPlane)}
+	default:
+		return &exitError{exitUnproven, errors.New("not closed: no data plane is connected")}
 	}
 }

@@ -174,6 +174,14 @@ func TestBreakerReset(t *testing.T) {
 			"c: rejected: key alice: unusable\nd: not connected, last seen 5m ago\n", "gatewayctl: not closed on every data plane\n"}},
 		{"none", "breaker reset users", nil, result{3, "closed on no data plane\n", "gatewayctl: not closed: no data plane is connected\n"}},
 		{
+			"named and gone", "breaker reset users --dataplane d", &gatewayv1.Rollout{Disconnected: onOneOfFour().GetDisconnected()},
+			result{3, "closed on no data plane\nd: not connected, last seen 5m ago\n", "gatewayctl: not closed: data plane \"d\" is not connected\n"},
+		},
+		{
+			"named and silent", "breaker reset users --dataplane b", &gatewayv1.Rollout{Lagging: onOneOfFour().GetLagging()},
+			result{3, "closed on 0/1 data planes\nb: no answer yet, serves revision 41\n", "gatewayctl: not closed on data plane \"b\"\n"},
+		},
+		{
 			"JSON", "breaker reset users -o json --dataplane a", &gatewayv1.Rollout{Applied: onTwo().GetApplied()[:1]},
 			result{0, `{"rollout":{"applied":[{"dataplane":"a","after_ms":3.14}],"lagging":[],"rejected":[],"disconnected":[]}}` + "\n", ""},
 		},
