@@ -177,8 +177,7 @@ func (h *witness) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.mu.Lock()
 	h.all = append(h.all, saw)
 	h.mu.Unlock()
-	var v *wire.Violation
-	if errors.As(err, &v) {
+	if v, ok := errors.AsType[*wire.Violation](err); ok {
 		w.WriteHeader(v.Status)
 	}
 }

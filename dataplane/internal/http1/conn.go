@@ -28,6 +28,7 @@ type conn struct {
 	tls       *tls.ConnectionState
 	since     int64 // on the clock
 	requests  int64
+	idle      time.Duration // Settings.IdleTimeout of the last request
 	knownHost string
 
 	busy   atomic.Bool // a request is being read or served
@@ -69,7 +70,7 @@ func (c *conn) serve() {
 		return
 	}
 	for c.await() && c.next() {
-		c.in.within(c.s.settings().IdleTimeout)
+		c.in.within(c.idle)
 	}
 	if c.linger {
 		c.hangUp()

@@ -34,8 +34,14 @@ func (c *client) send(tb testing.TB, text string) {
 	}
 }
 
-// answer reads an answer to GET.
-func (c *client) answer(tb testing.TB) (resp *http.Response, body string) {
+// answered is what an answer to GET says.
+type answered struct {
+	status int
+	close  bool
+	body   string
+}
+
+func (c *client) answer(tb testing.TB) answered {
 	tb.Helper()
 	resp, err := http.ReadResponse(c.r, nil)
 	if err != nil {
@@ -46,7 +52,7 @@ func (c *client) answer(tb testing.TB) (resp *http.Response, body string) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return resp, string(b)
+	return answered{resp.StatusCode, resp.Close, string(b)}
 }
 
 // ended reports whether nothing more comes.
@@ -72,7 +78,7 @@ func TestLastRequestOfConnection(t *testing.T) {
 	c := newClient(t, addr)
 	for {
 		c.send(t, simple)
-		if resp, _ := c.answer(t); resp.Close {
+		if c.answer(t).close {
 			break // the clock has ticked
 		}
 	}
@@ -97,17 +103,17 @@ func TestExpectContinue(t *testing.T) {
 		t.Fatalf("second line %q, %v, want none", line, err)
 	}
 	c.send(t, "hello")
-	if _, body := c.answer(t); body != "hello" {
-		t.Errorf("body %q, want hello", body)
+	if got := c.answer(t); got.body != "hello" {
+		t.Errorf("answer %+v, want hello", got)
 	}
 	c.send(t, "POST /refused HTTP/1.1\r\n"+head)
-	if resp, _ := c.answer(t); resp.StatusCode != http.StatusUnauthorized || !resp.Close {
-		t.Errorf("refused: status %d, close %v, want 401 and no 100, then the end", resp.StatusCode, resp.Close)
+	if got := c.answer(t); got.status != http.StatusUnauthorized || !got.close {
+		t.Errorf("refused: %+v, want 401 and no 100, then the end", got)
 	}
 	c.ended(t)
-	got := ask(t, addr, "POST / HTTP/1.0\r\n"+head+"hello", 1000)
-	if statuses(got) != "200" {
-		t.Errorf("HTTP/1.0: answers %q, want no 100", got)
+	all := ask(t, addr, "POST / HTTP/1.0\r\n"+head+"hello", 1000)
+	if statuses(all) != "200" {
+		t.Errorf("HTTP/1.0: answers %q, want no 100", all)
 	}
 }
 
@@ -203,7 +209,12 @@ func TestPanic(t *testing.T) {
 // A client that goes away ends the request's context, also behind bytes of another request, and those that derive from it.
 func TestClientGone(t *testing.T) {
 	for name, leave := range map[string]func(t *testing.T, nc *net.TCPConn){
-		"close": func(_ *testing.T, nc *net.TCPConn) { nc.Close() },
+		"close": func(t *testing.T, nc *net.TCPConn) {
+			t.Helper()
+			if err := nc.Close(); err != nil {
+				t.Error(err)
+			}
+		},
 		"half-close behind a request": func(t *testing.T, nc *net.TCPConn) {
 			t.Helper()
 			if _, err := io.WriteString(nc, simple); err != nil {

@@ -9,12 +9,12 @@ import (
 )
 
 // fileLimit is 90 % of how many descriptors the process may have; 0: unknown.
-var fileLimit = sync.OnceValue(func() uint64 {
+var fileLimit = sync.OnceValue(func() int64 {
 	var limit syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
 		return 0
 	}
-	return uint64(limit.Cur) / 10 * 9
+	return max(int64(limit.Cur)/10*9, 0)
 })
 
 // scarce reports whether descriptors run out: a new one has the lowest number that is free.
@@ -28,6 +28,6 @@ func scarce(nc net.Conn) bool {
 		return false
 	}
 	over := false
-	err = raw.Control(func(fd uintptr) { over = uint64(fd) >= fileLimit() })
+	err = raw.Control(func(fd uintptr) { over = int64(fd) >= fileLimit() })
 	return err == nil && over
 }

@@ -35,7 +35,7 @@ func parseMessage(b []byte) (p parsed, n int, v *wire.Violation) {
 	return parsePieces(b, len(b))
 }
 
-// parsePieces is parseMessage for bytes of whose head piece come at a time.
+// parsePieces is parseMessage for bytes of which piece come at a time.
 func parsePieces(b []byte, piece int) (p parsed, n int, v *wire.Violation) {
 	b = bytes.Clone(b)
 	h := new(head)
@@ -58,7 +58,7 @@ func parsePieces(b []byte, piece int) (p parsed, n int, v *wire.Violation) {
 		Method: r.Method, URI: r.RequestURI, Host: r.Host, Path: r.URL.RawPath, Query: r.URL.RawQuery, Minor: r.ProtoMinor, Header: r.Header,
 		Length: r.ContentLength,
 	}
-	body, used, v := readBody(&m, r.ContentLength, b[n:])
+	body, used, v := readBody(&m, r.ContentLength, b[n:], piece)
 	p.Body = body
 	if used < 0 {
 		return p, 0, v
@@ -188,11 +188,11 @@ func checkWire(t *testing.T, p *parsed) {
 }
 
 // readBody reads a message's body from what came behind its head. used is -1 for one that is malformed or not complete.
-func readBody(m *message, length int64, b []byte) (text string, used int, v *wire.Violation) {
+func readBody(m *message, length int64, b []byte, piece int) (text string, used int, v *wire.Violation) {
 	if length == 0 {
 		return "", 0, nil
 	}
-	src := &stub{Reader: bytes.NewReader(b)}
+	src := &stub{Reader: bytes.NewReader(b), piece: piece}
 	in := &input{deadline: deadline{nc: src, clock: newClock()}}
 	body := &body{in: in, chunked: m.chunked, left: max(length, 0)}
 	got, err := io.ReadAll(body)
@@ -203,11 +203,12 @@ func readBody(m *message, length int64, b []byte) (text string, used int, v *wir
 	return string(got), len(b) - src.Len() - len(in.bytes()), nil
 }
 
-// stub is a connection that is all here.
+// stub is a connection on which everything has come.
 type stub struct {
 	net.Conn
 	*bytes.Reader
+	piece int // read at a time
 }
 
-func (s *stub) Read(p []byte) (int, error)    { return s.Reader.Read(p) }
+func (s *stub) Read(p []byte) (int, error)    { return s.Reader.Read(p[:min(len(p), s.piece)]) }
 func (*stub) SetReadDeadline(time.Time) error { return nil }

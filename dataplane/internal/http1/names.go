@@ -41,67 +41,28 @@ func isToken[T string | []byte](s T) bool {
 	return len(s) > 0
 }
 
-// commonName returns a canonical header name without a copy if it is one that many requests have, else "".
+// commonNames are header names that many requests have, by length.
+var commonNames = func() (byLength [20][]string) {
+	for _, name := range []string{
+		"Accept", "Accept-Charset", "Accept-Encoding", "Accept-Language", "Authorization", "Cache-Control", "Connection", "Content-Encoding",
+		"Content-Length", "Content-Type", "Cookie", "Expect", "Host", "If-Modified-Since", "If-None-Match", "Origin", "Pragma", "Range",
+		"Referer", "Te", "Traceparent", "Transfer-Encoding", "Upgrade", "User-Agent", "Via", "X-Api-Key", "X-Forwarded-For",
+		"X-Forwarded-Host", "X-Forwarded-Proto", "X-Request-Id",
+	} {
+		byLength[len(name)] = append(byLength[len(name)], name)
+	}
+	return byLength
+}()
+
+// commonName returns a canonical header name without a copy if it is a common one, else "".
 func commonName(name []byte) string {
-	switch string(name) {
-	case "Accept":
-		return "Accept"
-	case "Accept-Charset":
-		return "Accept-Charset"
-	case "Accept-Encoding":
-		return "Accept-Encoding"
-	case "Accept-Language":
-		return "Accept-Language"
-	case "Authorization":
-		return "Authorization"
-	case "Cache-Control":
-		return "Cache-Control"
-	case "Connection":
-		return "Connection"
-	case "Content-Encoding":
-		return "Content-Encoding"
-	case "Content-Length":
-		return "Content-Length"
-	case "Content-Type":
-		return "Content-Type"
-	case "Cookie":
-		return "Cookie"
-	case "Expect":
-		return "Expect"
-	case "Host":
-		return "Host"
-	case "If-Modified-Since":
-		return "If-Modified-Since"
-	case "If-None-Match":
-		return "If-None-Match"
-	case "Origin":
-		return "Origin"
-	case "Pragma":
-		return "Pragma"
-	case "Range":
-		return "Range"
-	case "Referer":
-		return "Referer"
-	case "Traceparent":
-		return "Traceparent"
-	case "Transfer-Encoding":
-		return "Transfer-Encoding"
-	case "Upgrade":
-		return "Upgrade"
-	case "User-Agent":
-		return "User-Agent"
-	case "Via":
-		return "Via"
-	case "X-Api-Key":
-		return "X-Api-Key"
-	case "X-Forwarded-For":
-		return "X-Forwarded-For"
-	case "X-Forwarded-Host":
-		return "X-Forwarded-Host"
-	case "X-Forwarded-Proto":
-		return "X-Forwarded-Proto"
-	case "X-Request-Id":
-		return "X-Request-Id"
+	if len(name) >= len(commonNames) {
+		return ""
+	}
+	for _, common := range commonNames[len(name)] {
+		if common == string(name) {
+			return common
+		}
 	}
 	return ""
 }

@@ -71,7 +71,7 @@ func (s *Server) init() {
 // the listener.
 func (s *Server) Serve(l net.Listener) error {
 	s.init()
-	defer l.Close() //nolint:errcheck // closed by Shutdown as a rule
+	defer l.Close() // closed already as a rule
 	if !s.begin(l) {
 		return http.ErrServerClosed
 	}

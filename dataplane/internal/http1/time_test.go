@@ -61,27 +61,27 @@ func about(tb testing.TB, what string, start time.Time, want time.Duration) {
 	}
 }
 
-// inBubble runs a test against a server in a time of its own.
-func inBubble(t *testing.T, s *Server, test func(t *testing.T, p *pipes)) {
+// serveBubble starts s in the bubble that t runs in.
+func serveBubble(t *testing.T, s *Server) *pipes {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		p := newPipes()
-		serveOn(t, s, p)
-		test(t, p)
-	})
+	p := newPipes()
+	serveOn(t, s, p)
+	return p
 }
 
 func nothing() handler { return func(http.ResponseWriter, *http.Request) {} }
 
 func TestHeadTimeout(t *testing.T) {
-	inBubble(t, &Server{Handler: nothing()}, func(t *testing.T, p *pipes) {
+	synctest.Test(t, func(t *testing.T) {
+		p := serveBubble(t, &Server{Handler: nothing()})
 		nc, start := p.dial(t), time.Now()
 		if got, err := io.ReadAll(nc); err != nil || len(got) > 0 {
 			t.Errorf("silent connection: %q, %v, want its end", got, err)
 		}
 		about(t, "silent connection ended", start, 10*time.Second)
 	})
-	inBubble(t, &Server{Handler: nothing()}, func(t *testing.T, p *pipes) {
+	synctest.Test(t, func(t *testing.T) {
+		p := serveBubble(t, &Server{Handler: nothing()})
 		nc, start := p.dial(t), time.Now()
 		var wg sync.WaitGroup
 		wg.Go(func() {
@@ -103,7 +103,8 @@ func TestHeadTimeout(t *testing.T) {
 }
 
 func TestIdleTimeout(t *testing.T) {
-	inBubble(t, &Server{Handler: nothing()}, func(t *testing.T, p *pipes) {
+	synctest.Test(t, func(t *testing.T) {
+		p := serveBubble(t, &Server{Handler: nothing()})
 		nc := p.dial(t)
 		write(t, nc, simple) // a pipe: returns once it is read
 		start := time.Now()
@@ -114,8 +115,8 @@ func TestIdleTimeout(t *testing.T) {
 	})
 }
 
-// bodyError sends a request and pieces of its body, one a second, and returns how reading it failed, and when.
-func bodyError(t *testing.T, prepare func(w http.ResponseWriter), head string, pieces int) (err error, after time.Duration) {
+// bodyError sends a request and pieces of its body, one a second, and returns when and how reading it failed.
+func bodyError(t *testing.T, prepare func(w http.ResponseWriter), head string, pieces int) (after time.Duration, err error) {
 	t.Helper()
 	errs := make(chan error, 1)
 	s := &Server{Handler: handler(func(w http.ResponseWriter, r *http.Request) {
@@ -129,8 +130,7 @@ func bodyError(t *testing.T, prepare func(w http.ResponseWriter), head string, p
 	})}
 	synctest.Test(t, func(t *testing.T) {
 		errs = make(chan error, 1)
-		p := newPipes()
-		serveOn(t, s, p)
+		p := serveBubble(t, s)
 		nc := p.dial(t)
 		go func() { _, _ = io.Copy(io.Discard, nc) }() // the answer is not looked at
 		write(t, nc, head)
@@ -143,7 +143,7 @@ func bodyError(t *testing.T, prepare func(w http.ResponseWriter), head string, p
 		err = <-errs
 		nc.Close()
 	})
-	return err, after
+	return after, err
 }
 
 func TestBodyTimeouts(t *testing.T) {
@@ -168,7 +168,7 @@ func TestBodyTimeouts(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			err, after := bodyError(t, tt.prepare, tt.head, tt.pieces)
+			after, err := bodyError(t, tt.prepare, tt.head, tt.pieces)
 			if tt.want == context.DeadlineExceeded { //nolint:errorlint // stands for any time-out in the table
 				var timeout net.Error
 				if !errors.As(err, &timeout) || !timeout.Timeout() {
@@ -194,8 +194,7 @@ func TestWriteTimeout(t *testing.T) {
 	})}
 	synctest.Test(t, func(t *testing.T) {
 		errs = make(chan error, 1)
-		p := newPipes()
-		serveOn(t, s, p)
+		p := serveBubble(t, s)
 		write(t, p.dial(t), simple)
 		var timeout net.Error
 		if err := <-errs; !errors.As(err, &timeout) || !timeout.Timeout() {
@@ -211,7 +210,8 @@ func TestShutdown(t *testing.T) {
 			time.Sleep(20 * time.Second) // in a bubble
 		}
 	})}
-	inBubble(t, s, func(t *testing.T, p *pipes) {
+	synctest.Test(t, func(t *testing.T) {
+		p := serveBubble(t, s)
 		idle, busy, next := p.dial(t), p.dial(t), p.dial(t)
 		write(t, busy, "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
 		write(t, next, simple)
@@ -254,8 +254,7 @@ func TestClose(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) {
 		ended = make(chan error, 1)
-		p := newPipes()
-		serveOn(t, s, p)
+		p := serveBubble(t, s)
 		p.dial(t)
 		write(t, p.dial(t), simple)
 		synctest.Wait()
@@ -281,8 +280,7 @@ func TestGoneIsNoticedWithinASecond(t *testing.T) {
 	})}
 	synctest.Test(t, func(t *testing.T) {
 		ended = make(chan time.Time, 1)
-		p := newPipes()
-		serveOn(t, s, p)
+		p := serveBubble(t, s)
 		nc := p.dial(t)
 		write(t, nc, simple)
 		time.Sleep(10*time.Second + tick/3)

@@ -45,7 +45,7 @@ func newTurn(c *conn) *turn {
 	t := turns.Get().(*turn)
 	t.conn, t.set = c, c.s.settings()
 	t.ctx.conn = c
-	c.out.timeout = t.set.WriteTimeout
+	c.out.timeout, c.idle = t.set.WriteTimeout, t.set.IdleTimeout
 	t.x.Context, t.x.Scheme, t.x.ClientIP = &t.ctx, "http", c.peer
 	t.w.turn = t
 	r := t.req

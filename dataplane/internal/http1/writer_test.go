@@ -193,7 +193,7 @@ func TestReadFrom(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			t.Cleanup(func() { f.Close() })
+			t.Cleanup(func() { _ = f.Close() })
 			return f
 		},
 		"tcp": func(t *testing.T) io.Reader {
