@@ -3,6 +3,7 @@ package control
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -149,6 +150,23 @@ func (r *running) welcome() (gatewayv1.SyncService_SyncClient, *gatewayv1.Welcom
 		r.t.Fatal(err)
 	}
 	return stream, m.GetWelcome()
+}
+
+// dataPlane returns the only one that is known.
+func (r *running) dataPlane() *gatewayv1.DataPlane {
+	r.t.Helper()
+	stream, err := gatewayv1.NewDataPlaneServiceClient(r.conn).ListDataPlanes(r.ctx(), &gatewayv1.ListDataPlanesRequest{})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	page, err := stream.Recv()
+	if err != nil || len(page.GetDataplanes()) != 1 {
+		r.t.Fatalf("data planes = %v, %v, want one", page, err)
+	}
+	if _, err := stream.Recv(); !errors.Is(err, io.EOF) {
+		r.t.Errorf("after the last page: %v", err)
+	}
+	return page.GetDataplanes()[0]
 }
 
 func (r *running) get(path string) (status int, body string) {

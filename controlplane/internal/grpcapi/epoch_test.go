@@ -328,6 +328,27 @@ func TestAdoptOnArrival(t *testing.T) {
 	}
 }
 
+// One that an adoption meanwhile covers needs no other one.
+func TestAppendForeign(t *testing.T) {
+	w := newWorld(t, options{})
+	p := newPeer(t, "a")
+	p.knows("elsewhere", 700, nil)
+	p.connect(w)
+	for _, test := range []struct {
+		lineage []store.Ancestor
+		want    int
+	}{
+		{nil, 1},
+		{[]store.Ancestor{{Epoch: "before", Revision: 900}}, 1},
+		{[]store.Ancestor{{Epoch: "elsewhere", Revision: 699}}, 1},
+		{[]store.Ancestor{{Epoch: "before"}, {Epoch: "elsewhere", Revision: 700}}, 0},
+	} {
+		if got := appendForeign(nil, w.fleet.Member("a"), store.State{Lineage: test.lineage}); len(got) != test.want {
+			t.Errorf("with lineage %v %d are picked, want %d", test.lineage, len(got), test.want)
+		}
+	}
+}
+
 func TestKeyChange(t *testing.T) {
 	only := func(k *gatewayv1.Key, services ...string) *gatewayv1.Key {
 		k.Only, k.Services = true, services

@@ -8,7 +8,6 @@ import (
 
 	"google.golang.org/grpc/codes"
 
-	"apigateway/controlplane/internal/publish"
 	gatewayv1 "apigateway/proto/gateway/v1"
 )
 
@@ -84,6 +83,7 @@ func TestReaderThatNeverReads(t *testing.T) {
 	w.putKeys(names, 1000)
 	p := newPeer(t, "a")
 	p.connect(w)
+	p.answer(p.take())
 	go func() {
 		for p.stream.Send(&gatewayv1.SyncRequest{Message: &gatewayv1.SyncRequest_Heartbeat{Heartbeat: &gatewayv1.DataPlaneHeartbeat{}}}) == nil {
 			select {
@@ -95,63 +95,6 @@ func TestReaderThatNeverReads(t *testing.T) {
 	w.becomes("a", disconnected)
 	if got := p.ends(); got.Code() != codes.DeadlineExceeded || got.Message() != "sync: a message was not read within 50ms" {
 		t.Errorf("stream ended with %v", got)
-	}
-}
-
-func TestOverdue(t *testing.T) {
-	srv := &syncServer{timings: defaultTimings}
-	for _, test := range []struct {
-		name  string
-		setup func(ses *session)
-		want  string
-	}{
-		{"new", func(*session) {}, ""},
-		{"silent", func(ses *session) { ses.began = ses.began.Add(-16 * time.Second) }, "sync: silent for 16s (want a heartbeat every 5s)"},
-		{"a long snapshot is being sent", func(ses *session) {
-			f := &ses.flows[keysFlow]
-			f.inFlight, f.sent, f.sentAt = true, 0, time.Now().Add(-time.Hour)
-		}, ""},
-		{"no answer", func(ses *session) {
-			f := &ses.flows[keysFlow]
-			f.inFlight, f.sent, f.sentAt = true, 1, time.Now().Add(-31*time.Second)
-			f.update.To.Revision = 7
-		}, "sync: no answer to revision 7 of PART_KEYS within 30s"},
-		{"the first configuration waits for the keys", func(ses *session) {
-			f := &ses.flows[configFlow]
-			f.inFlight, f.sent, f.sentAt = true, 1, time.Now().Add(-time.Hour)
-			k := &ses.flows[keysFlow]
-			k.inFlight, k.update.Kind, k.update.Chunks = true, publish.Snapshot, make([]publish.Encoded, 3)
-		}, ""},
-		{"a configuration does not wait for a change of a key", func(ses *session) {
-			f := &ses.flows[configFlow]
-			f.inFlight, f.sent, f.sentAt = true, 1, time.Now().Add(-time.Hour)
-			k := &ses.flows[keysFlow]
-			k.inFlight, k.update.Kind, k.sentAt = true, publish.Records, time.Now()
-		}, "sync: no answer to revision 0 of PART_CONFIG within 30s"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			ses := newSession(srv, nil, &gatewayv1.Hello{})
-			test.setup(ses)
-			if got := ses.overdue(); got != test.want {
-				t.Errorf("overdue() = %q, want %q", got, test.want)
-			}
-		})
-	}
-}
-
-func TestConfigAnswersAfterTheKeys(t *testing.T) {
-	ses := newSession(&syncServer{timings: defaultTimings}, nil, &gatewayv1.Hello{})
-	config, keys := &ses.flows[configFlow], &ses.flows[keysFlow]
-	config.inFlight, config.sent, config.sentAt = true, 1, time.Now().Add(-time.Hour)
-	keys.inFlight, keys.update.Kind, keys.update.Chunks, keys.sent, keys.sentAt = true, publish.Snapshot, make([]publish.Encoded, 1), 1, time.Now()
-	keys.update.To.Revision = 7
-	digest := gatewayv1.Digest{}
-	keys.update.To.Ours = true
-	if is, err := ses.settle(report{"applied", keysPart, 7, &digest}); is != taken || err != nil {
-		t.Fatalf("settle() = %v, %v", is, err)
-	}
-	if got := ses.overdue(); got != "" {
-		t.Errorf("overdue() = %q, want its time to begin anew", got)
 	}
 }
 

@@ -182,12 +182,9 @@ func (ses *session) overdue() string {
 	return ""
 }
 
-// keysComingLocked reports whether a snapshot of the keys is under way. A data plane without keys answers for its first
-// configuration when it has them: before, it would refuse everybody.
-func (ses *session) keysComingLocked() bool {
-	f := &ses.flows[keysFlow]
-	return f.inFlight && f.update.Kind == publish.Snapshot
-}
+// keysComingLocked reports whether the data plane waits for a snapshot of the keys, or gets it. One without keys answers for its
+// first configuration when it has them: before, it would refuse everybody.
+func (ses *session) keysComingLocked() bool { return !ses.flows[keysFlow].have.Ours }
 
 // clockOffset returns a data plane's wall clock less ours, as NTP measures it: its moment of sending is compared with the middle of
 // the round trip (RFC 5905, section 8).

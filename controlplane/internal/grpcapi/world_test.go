@@ -47,6 +47,7 @@ type world struct {
 	keys      *keystore.Keystore
 	fleet     *fleet.Fleet
 	file      *reload.File
+	srv       *Server
 	conn      *grpc.ClientConn
 }
 
@@ -115,6 +116,7 @@ func newWorld(t *testing.T, o options) *world {
 
 func (w *world) serve(srv *Server) {
 	w.t.Helper()
+	w.srv = srv
 	l := bufconn.Listen(1 << 16)
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
