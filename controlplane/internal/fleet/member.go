@@ -194,7 +194,7 @@ func (m *Member) Rejected(from Session, r *gatewayv1.Rejected) {
 // the next Applied.
 func (m *Member) Drifted(from Session, part gatewayv1.Part) {
 	m.fleet.CountDrift()
-	m.fleet.log.Warn("data plane drifted, it gets a full snapshot", "dataplane", m.id, "part", part.String())
+	m.fleet.log.Warn("data plane drifted, it gets a full snapshot", "dataplane", m.id, "part", part)
 	m.report(from, func(time.Time) { m.served[index(part)].proven = false })
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -22,11 +23,16 @@ func (ses *session) receiveAll() error {
 			return err
 		}
 		ses.heard.Store(int64(time.Since(ses.began)))
-		ses.srv.log.Debug("sync message received", "dataplane", ses.hello.GetId(), "type", fmt.Sprintf("%T", msg.GetMessage()))
+		ses.srv.log.Debug("sync message received", "dataplane", ses.hello.GetId(), "type", typeOf(msg))
 		if err := ses.receive(msg); err != nil {
 			return err
 		}
 	}
+}
+
+// typeOf names what a message holds, as Heartbeat.
+func typeOf(msg *gatewayv1.SyncRequest) string {
+	return strings.TrimPrefix(fmt.Sprintf("%T", msg.GetMessage()), "*gatewayv1.SyncRequest_")
 }
 
 func (ses *session) receive(msg *gatewayv1.SyncRequest) error {
@@ -47,7 +53,7 @@ func (ses *session) receive(msg *gatewayv1.SyncRequest) error {
 	case *gatewayv1.SyncRequest_KeyPage:
 		ses.member.Page(ses, m.KeyPage)
 	default:
-		return invalid("sync: got %T (want anything but a second Hello)", m)
+		return invalid("sync: got %s (want anything but a second Hello)", typeOf(msg))
 	}
 	return nil
 }

@@ -105,7 +105,7 @@ func (ses *session) nextPiece(i int) frame {
 	}
 	piece := f.piece(f.sent)
 	f.sent, f.sentAt = f.sent+1, time.Now()
-	ses.srv.log.Debug("sync message to send", "dataplane", ses.hello.GetId(), "part", parts[i].String(),
+	ses.srv.log.Debug("sync message to send", "dataplane", ses.hello.GetId(), "part", parts[i],
 		"revision", f.update.To.Revision, "snapshot", f.update.Kind == publish.Snapshot, "piece", f.sent, "of", f.pieces())
 	return piece
 }

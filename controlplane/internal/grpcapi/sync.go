@@ -85,7 +85,7 @@ func (s *syncServer) receiveHello(stream gatewayv1.SyncService_SyncServer) (*gat
 	}
 	hello := first.GetHello()
 	if hello == nil {
-		return nil, invalid("sync: got %T first (want Hello)", first.GetMessage())
+		return nil, invalid("sync: got %s first (want Hello)", typeOf(first))
 	}
 	return hello, checkHello(hello)
 }

@@ -218,7 +218,7 @@ func TestReportsThatEndTheStream(t *testing.T) {
 	}{
 		{
 			"second Hello", func(p *peer) { p.say(p.hello()) }, codes.InvalidArgument,
-			"sync: got *gatewayv1.SyncRequest_Hello (want anything but a second Hello)",
+			"sync: got Hello (want anything but a second Hello)",
 		},
 		{
 			"nothing at all", func(p *peer) { _ = p.stream.Send(&gatewayv1.SyncRequest{}) }, codes.InvalidArgument,
@@ -334,7 +334,7 @@ func TestNoHello(t *testing.T) {
 	wantStatus(t, p.ends().Err(), codes.DeadlineExceeded, "sync: got no Hello within 10ms")
 	p.dial(w)
 	p.say(&gatewayv1.Applied{})
-	wantStatus(t, p.ends().Err(), codes.InvalidArgument, "sync: got *gatewayv1.SyncRequest_Applied first (want Hello)")
+	wantStatus(t, p.ends().Err(), codes.InvalidArgument, "sync: got Applied first (want Hello)")
 }
 
 func TestDuplicate(t *testing.T) {
