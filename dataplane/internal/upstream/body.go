@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -79,6 +78,17 @@ func (b *Body) Read(p []byte) (int, error) {
 		_ = b.rc.SetReadDeadline(time.Time{}) // the server goes on reading
 	}
 	return n, b.note(int64(n), err, time.Since(start))
+}
+
+// readHere is Read for bytes that have come: nobody waits, so that nothing bounds it.
+func (b *Body) readHere(p []byte) (int, error) {
+	b.reading.Lock()
+	defer b.reading.Unlock()
+	if err := b.usable(); err != nil {
+		return 0, err
+	}
+	n, err := b.src.Read(p)
+	return n, b.note(int64(n), err, 0)
 }
 
 // mover is a body that can pass its bytes on without copying them through the process, as http1's can. It waits for the
@@ -168,9 +178,9 @@ func (b *Body) stop() {
 	_ = b.rc.SetReadDeadline(time.Time{})
 }
 
-// fault returns the outcome of what the client did wrong with its body, false if it did nothing wrong. ctx is the
-// request's: a read that failed ends it, also one that only took too long. b may be nil.
-func (b *Body) fault(ctx context.Context) (Outcome, bool) {
+// fault returns the outcome of what the client did wrong with its body, false if it did nothing wrong. over says whether
+// the request's context has ended: a read that failed ends it, also one that only took too long. b may be nil.
+func (b *Body) fault(over bool) (Outcome, bool) {
 	if b == nil {
 		return Outcome{}, false
 	}
@@ -190,7 +200,7 @@ func (b *Body) fault(ctx context.Context) (Outcome, bool) {
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
 		o.Gone = true
 	default:
-		o.Gone = ctx.Err() != nil
+		o.Gone = over
 	}
 	return o, true
 }

@@ -44,7 +44,7 @@ func (s *TransportSettings) pool() h1.Settings {
 // Attempt is part of Engine.
 func (c *Client) Attempt(w http.ResponseWriter, r *http.Request, a *Attempt) Outcome {
 	f := rounds.Get().(*round)
-	f.w, f.r, f.a, f.ctx, f.settings = w, r, a, r.Context(), c.settings.Load()
+	f.w, f.r, f.a, f.settings = w, r, a, c.settings.Load()
 	defer f.end() // also of a panic in the writer
-	return f.run(c.pool)
+	return f.run(r.Context(), c.pool)
 }

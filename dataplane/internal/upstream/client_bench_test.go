@@ -71,17 +71,21 @@ const small = "HTTP/1.1 200 OK\r\nServer: bench\r\nDate: Mon, 23 Nov 2026 20:00:
 // repeat returns a function that makes the same attempt once more.
 func repeat(tb testing.TB, e Engine, b *Backend) func() {
 	tb.Helper()
-	w := &sink{header: make(http.Header)}
+	return repeatTo(tb, e, b, &sink{header: make(http.Header)})
+}
+
+func repeatTo(tb testing.TB, e Engine, b *Backend, w http.ResponseWriter) func() {
+	tb.Helper()
 	x := exchange.New(tb.Context())
 	x.Scheme, x.RequestID = "http", "0123456789abcdef0123456789abcdef"
 	r := &http.Request{
 		Method: http.MethodGet, URL: &url.URL{Path: "/users/42"}, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Host: "api.example",
 		Header: http.Header{"User-Agent": {"wrk"}, "Accept": {"*/*"}, "X-Gateway-Key": {"alice"}}, RemoteAddr: "192.0.2.1:4711",
 	}
-	r = r.WithContext(x) //nolint:contextcheck // the exchange is the request's context
+	r = r.WithContext(x)
 	a := Attempt{Backend: b, Settings: &Settings{}, Path: "/users/42", Tunnels: &Tunnels{}, x: x}
 	return func() {
-		clear(w.header)
+		clear(w.Header())
 		a.answered = false
 		if o := e.Attempt(w, r, &a); o.Failed != exchange.None {
 			tb.Fatalf("attempt: %+v", o)
@@ -109,6 +113,44 @@ func BenchmarkAttempt(b *testing.B) {
 				}
 			})
 		}
+	}
+}
+
+// tcpSink is a client behind a TCP connection of its own, to which bodies can be moved within the kernel.
+type tcpSink struct {
+	sink
+	conn *net.TCPConn
+}
+
+func (s *tcpSink) Write(p []byte) (int, error)         { return s.conn.Write(p) }
+func (s *tcpSink) ReadFrom(r io.Reader) (int64, error) { return s.conn.ReadFrom(r) }
+
+// BenchmarkLargeBody is one body from socket to socket, with what the backend and the client cost.
+func BenchmarkLargeBody(b *testing.B) {
+	const size = 16 << 20
+	answer := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s", size, bytes.Repeat([]byte("x"), size))
+	for _, name := range []string{"transport", "client"} {
+		b.Run("engine="+name, func(b *testing.B) {
+			e := engines[name]()
+			defer e.Close()
+			near, far := tcpPair(b)
+			var wg sync.WaitGroup
+			defer wg.Wait()
+			defer func() { _ = near.Close() }()
+			wg.Go(func() {
+				for buf := make([]byte, 256<<10); ; {
+					if _, err := far.Read(buf); err != nil {
+						return
+					}
+				}
+			})
+			attempt := repeatTo(b, e, steady(b, answer), &tcpSink{sink: sink{header: make(http.Header)}, conn: near})
+			b.SetBytes(size)
+			b.ReportAllocs()
+			for b.Loop() {
+				attempt()
+			}
+		})
 	}
 }
 

@@ -7,6 +7,9 @@
 // the handler of one configuration; nothing reachable from it changes but that live state.
 //
 // One attempt is one call of an Engine, which writes the answer itself and returns an Outcome that says how far it came.
+// There are two: Client, which speaks HTTP/1.1 itself over package h1, and Transport over net/http. They must behave
+// alike but for what net/http takes that HTTP.md refuses; their tests are the same.
+//
 // Handler is the loop above it:
 //   - no connection: the next URL, as long as there is one and 10 s have not passed since the first attempt began;
 //   - a reused connection that broke before any byte of the response: the same URL once more, if the method is idempotent

@@ -170,7 +170,7 @@ func (f *flight) failed(err error) Outcome {
 
 // ended says whether the attempt was ended by the client, by a timeout, or from outside, and not by the backend.
 func (f *flight) ended(err error) (Outcome, bool) {
-	if o, ok := f.a.Body.fault(f.r.Context()); ok {
+	if o, ok := f.a.Body.fault(f.r.Context().Err() != nil); ok {
 		return o, true
 	}
 	if f.ctx.Err() == nil {

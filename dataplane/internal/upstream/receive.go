@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"apigateway/dataplane/internal/exchange"
@@ -106,7 +107,7 @@ func (f *round) setHeader(length bool) {
 		}
 		values = append(values, field.Value)
 		if before, ok := dst[field.Name]; ok {
-			dst[field.Name] = append(before[:len(before):len(before)], field.Value)
+			dst[field.Name] = append(slices.Clip(before), field.Value)
 		} else {
 			dst[field.Name] = values[len(values)-1 : len(values) : len(values)]
 		}
@@ -123,23 +124,32 @@ func (f *round) answer() Outcome {
 	length := f.resp.Body(f.r.Method)
 	f.setHeader(length >= 0 && head.Status != http.StatusNoContent && head.Status != http.StatusNotModified)
 	contentType := f.w.Header()["Content-Type"]
-	stream := len(contentType) > 0 && isStream(contentType[0])
+	stream := len(contentType) > 0 && isStream(contentType[0]) && hasBody(f.r.Method, head.Status)
 	writeHead(f.w, f.r, f.a, head.Status)
 	f.limit, f.relay, f.noted = f.settings.ReadTimeout, true, -1
-	if stream && hasBody(f.r.Method, head.Status) {
-		f.limit = f.a.Settings.streamIdle()
-		conn, rc := f.conn, http.NewResponseController(f.w)
-		entry := f.a.Tunnels.add(f.a.x, func() {
-			conn.Interrupt(errCut)
-			_ = rc.SetWriteDeadline(time.Unix(1, 0)) // long ago: a client that does not read must not hold it
-		})
-		defer f.a.Tunnels.remove(entry)
+	var o Outcome
+	if stream {
+		o = f.copyStream()
+	} else {
+		o = f.copyBody(length < 0)
 	}
-	if o := f.copyBody(stream || length < 0); o.Failed != exchange.None {
-		return o
+	if o.Failed == exchange.None {
+		f.finish()
 	}
-	f.finish()
-	return Outcome{}
+	return o
+}
+
+// copyStream copies the body of a response that goes on for as long as somebody listens. It can be cut from outside, until
+// it ends.
+func (f *round) copyStream() Outcome {
+	f.limit = f.a.Settings.streamIdle()
+	conn, rc := f.conn, http.NewResponseController(f.w)
+	entry := f.a.Tunnels.add(f.a.x, func() {
+		conn.Interrupt(errCut)
+		_ = rc.SetWriteDeadline(time.Unix(1, 0)) // long ago: a client that does not read must not hold it
+	})
+	defer f.a.Tunnels.remove(entry)
+	return f.copyBody(true)
 }
 
 // finish ends an attempt whose answer is complete.

@@ -58,13 +58,14 @@ type round struct {
 	message h1.Request
 }
 
-func (f *round) run(pool *h1.Pool) Outcome {
+func (f *round) run(ctx context.Context, pool *h1.Pool) Outcome {
+	f.ctx = ctx
 	if err := f.request(); err != nil {
 		return Outcome{Failed: exchange.Gateway, Reason: refusal.InternalError, Err: err}
 	}
 	f.setDeadline()
 	b := f.a.Backend
-	conn, err := f.connect(pool.Host(b.slot, b.Scheme, b.Host))
+	conn, err := f.connect(ctx, pool.Host(b.slot, b.Scheme, b.Host))
 	if err != nil {
 		return f.unmade(err)
 	}
@@ -117,20 +118,20 @@ func (f *round) setDeadline() {
 	}
 }
 
-func (f *round) connect(host *h1.Host) (*h1.Conn, error) {
+func (f *round) connect(ctx context.Context, host *h1.Host) (*h1.Conn, error) {
 	if !f.a.fresh {
 		if conn := host.Idle(); conn != nil {
 			return conn, nil
 		}
 	}
 	if f.a.Deadline.IsZero() {
-		return host.Connect(f.ctx, f.a.ConnectBy)
+		return host.Connect(ctx, f.a.ConnectBy)
 	}
-	ctx, cancel := context.WithDeadlineCause(f.ctx, f.a.Deadline, errDeadline)
+	bounded, cancel := context.WithDeadlineCause(ctx, f.a.Deadline, errDeadline)
 	defer cancel()
-	conn, err := host.Connect(ctx, f.a.ConnectBy)
-	if err != nil && f.ctx.Err() == nil && ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+	conn, err := host.Connect(bounded, f.a.ConnectBy)
+	if err != nil && ctx.Err() == nil && bounded.Err() != nil {
+		return nil, context.Cause(bounded)
 	}
 	return conn, err
 }
@@ -218,7 +219,7 @@ func (f *round) failed(err error) Outcome {
 
 // ended says whether the attempt was ended by the client, by a timeout, or from outside, and not by the backend.
 func (f *round) ended(err error) (Outcome, bool) {
-	if o, ok := f.a.Body.fault(f.ctx); ok {
+	if o, ok := f.a.Body.fault(f.ctx.Err() != nil); ok {
 		return o, true
 	}
 	var timeout timeoutError

@@ -295,22 +295,22 @@ func (m *moving) WriteNTo(dst io.Writer, limit int64) (int64, error) {
 }
 
 // tcpPair returns the two ends of a connection.
-func tcpPair(t *testing.T) (near, far *net.TCPConn) {
-	t.Helper()
+func tcpPair(tb testing.TB) (near, far *net.TCPConn) {
+	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer l.Close()
 	out, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	in, err := l.Accept()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _, _ = out.Close(), in.Close() })
+	tb.Cleanup(func() { _, _ = out.Close(), in.Close() })
 	return in.(*net.TCPConn), out.(*net.TCPConn)
 }
 
@@ -323,6 +323,83 @@ func TestMovedBody(t *testing.T) {
 	if o.Failed != exchange.None || !bytes.Equal(w.Body.Bytes(), sent) || body.moved != int64(len(sent)) {
 		t.Errorf("%d bytes came back, %d were moved, %+v", w.Body.Len(), body.moved, o)
 	}
+}
+
+// TestEarlyAnswerToAMovedBody: a backend that answers and takes no more of the body holds nobody up.
+func TestEarlyAnswerToAMovedBody(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	near, far := tcpPair(t)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer func() { _ = near.Close() }()
+	over := make(chan struct{})
+	defer close(over)
+	wg.Go(func() { _, _ = far.Write(noise(20 << 20)) })
+	wg.Go(func() {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		_, _ = io.WriteString(conn, "HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
+		<-over
+	})
+	body := &moving{conn: near, left: 20 << 20}
+	o, w := attempt(t, clientFor(t, nil), "http://"+l.Addr().String(), body, body.left, Settings{})
+	if o.Failed != exchange.None || w.Code != http.StatusRequestEntityTooLarge || w.Body.String() != "no" {
+		t.Errorf("%d %q, %+v; want the early answer", w.Code, w.Body, o)
+	}
+}
+
+// TestInlineBody: what is here of a body goes out with the head, in one write.
+func TestInlineBody(t *testing.T) {
+	for _, size := range []int{5, maxInline, maxInline + 1} {
+		url, writes := firstRead(t)
+		body := &here{Reader: bytes.NewReader(noise(size))}
+		o, _ := attempt(t, clientFor(t, nil), url, body, int64(size), Settings{})
+		got := <-writes
+		if o.Failed != exchange.None || !bytes.Contains(got, noise(min(size, maxInline))) {
+			t.Errorf("size %d: first read %d bytes, %+v; want head and body", size, len(got), o)
+		}
+	}
+}
+
+// here is a body that has come whole.
+type here struct{ *bytes.Reader }
+
+func (h *here) Close() error  { return nil }
+func (h *here) Buffered() int { return h.Len() }
+
+// firstRead is a backend that tells what its first read of a connection got.
+func firstRead(t *testing.T) (url string, reads chan []byte) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	reads = make(chan []byte, 1)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		buf := make([]byte, 64<<10)
+		n, _ := conn.Read(buf)
+		reads <- buf[:n]
+		_, _ = io.WriteString(conn, ok200+"Content-Length: 0\r\n\r\n")
+		_, _ = io.Copy(io.Discard, conn)
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		wg.Wait()
+	})
+	return "http://" + l.Addr().String(), reads
 }
 
 // TestMovedBodyFails: whose fault it is when a body that is moved past the process does not arrive.
@@ -355,7 +432,7 @@ func TestMovedBodyFails(t *testing.T) {
 			near, far := tcpPair(t)
 			var wg sync.WaitGroup
 			defer wg.Wait()
-			defer near.Close()
+			defer func() { _ = near.Close() }()
 			wg.Go(func() { tt.client(far) })
 			body := &moving{conn: near, left: int64(len(sent))}
 			o, _ := attempt(t, clientFor(t, nil), tt.url(t), body, body.left, Settings{FirstByteTimeout: 50 * time.Millisecond})

@@ -64,7 +64,7 @@ func (f *round) inline() (left int64, err error) {
 	for n > 0 && err == nil {
 		f.buf = slices.Grow(f.buf, n)
 		var got int
-		got, err = body.Read(f.buf[len(f.buf) : len(f.buf)+n])
+		got, err = body.readHere(f.buf[len(f.buf) : len(f.buf)+n])
 		f.buf = f.buf[:len(f.buf)+got]
 		left -= int64(got)
 		n -= got
@@ -86,12 +86,12 @@ func (f *round) stopSending(early bool) {
 	case <-f.sender.done:
 	default:
 		_ = http.NewResponseController(f.w).Flush()
-		conn, patience := f.conn, lastWrites
+		conn := f.conn
 		if early {
-			patience = 0
+			_ = conn.Close() // first: who reads the client may be writing to the backend
 			f.a.Body.stop()
 		}
-		timer := time.AfterFunc(patience, func() { _ = conn.Close() })
+		timer := time.AfterFunc(lastWrites, func() { _ = conn.Close() })
 		<-f.sender.done
 		timer.Stop()
 	}

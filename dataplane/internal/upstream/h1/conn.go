@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// How far ahead the coarse deadline of a connection is set, and from when on it is set anew. Both bound how long an
-// Owner is not asked: between patienceMin and patience.
+// How far ahead the coarse deadline of a connection is set, and how near it may have come before it is set anew. An Owner
+// is first asked in between.
 const (
-	patience    = 500 * time.Millisecond
-	patienceMin = 100 * time.Millisecond
+	patience   = 500 * time.Millisecond
+	impatience = 100 * time.Millisecond
 )
 
 // Owner is the attempt that uses a connection.
@@ -58,7 +58,7 @@ func (c *Conn) Use(o Owner, now, latest time.Time) error {
 	if latest.Before(hi) {
 		hi = latest
 	}
-	if lo := now.Add(patienceMin); !c.armed.Before(lo) && !c.armed.After(hi) {
+	if lo := now.Add(impatience); !c.armed.Before(lo) && !c.armed.After(hi) {
 		return nil
 	}
 	return c.set(hi)
