@@ -19,7 +19,7 @@ func TestConfigOvertakesASnapshot(t *testing.T) {
 		for j := range names {
 			names[j] = fmt.Sprintf("key-%05d", 1000*i+j)
 		}
-		w.putKeys(names, 250)
+		w.putKeys(names, 120)
 	}
 	p := newPeer(t, "a")
 	p.connect(w)
@@ -40,7 +40,7 @@ func TestConfigOvertakesASnapshot(t *testing.T) {
 			p.answer(configPart)
 		case whole:
 			p.answer(keysPart)
-			if n := p.contents[keysPart].chunks; n < 5 || chunksBefore == 0 && n > 0 || chunksBefore >= n {
+			if n := p.contents[keysPart].chunks; n < 3 || chunksBefore == 0 && n > 0 || chunksBefore >= n {
 				t.Errorf("%d chunks, the change of the configuration after %d of them, want it before the last", n, chunksBefore)
 			}
 			p.catchUp(w, keysPart) // carol goes with the file

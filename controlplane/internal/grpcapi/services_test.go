@@ -54,8 +54,13 @@ func TestDataPlanes(t *testing.T) {
 	wantStatus(t, err, codes.NotFound, `unknown data plane: "a"`)
 }
 
+// small is a ConfigFile of which little is taken.
+type small struct{ ConfigFile }
+
+func (small) MaxBytes() int { return 2 << 20 }
+
 func TestConfig(t *testing.T) {
-	w := newWorld(t, options{})
+	w := newWorld(t, options{config: func(c ConfigFile) ConfigFile { return small{c} }})
 	w.addKey("alice")
 	c := gatewayv1.NewConfigServiceClient(w.conn)
 	got, err := c.GetConfigStatus(w.ctx(), &gatewayv1.GetConfigStatusRequest{})
@@ -115,8 +120,8 @@ func TestConfig(t *testing.T) {
 	}
 	_, err = validate(strings.Repeat("f", maxFileName+1), nil)
 	wantStatus(t, err, codes.InvalidArgument, "validate: file: got 4097 bytes (want at most 4096)")
-	_, err = validate("f", bytes.Repeat([]byte("#"), w.file.MaxBytes()+1))
-	wantStatus(t, err, codes.InvalidArgument, fmt.Sprintf("validate: got more than %d bytes (want at most that)", w.file.MaxBytes()))
+	_, err = validate("f", bytes.Repeat([]byte("#"), 2<<20+1))
+	wantStatus(t, err, codes.InvalidArgument, "validate: got more than 2097152 bytes (want at most that)")
 	if got, err := validate("f", bytes.Repeat([]byte("#"), 1<<20)); err != nil || len(got.GetMistakes()) == 0 {
 		t.Errorf("a file in pieces: %v, %v", got, err)
 	}
