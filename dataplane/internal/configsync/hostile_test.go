@@ -1,6 +1,7 @@
 package configsync
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -91,6 +92,44 @@ func TestTooManyEntries(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A snapshot that never ends is refused before it fills the memory, and nothing of it is kept.
+func TestStagingIsBounded(t *testing.T) {
+	want := &gatewayv1.PartState{Part: configID, Revision: 9, Count: 3}
+	s := &staging{want: want, entries: map[cache.Ref][]byte{}}
+	const size = gatewayv1.MaxMessage - 100
+	value := make([]byte, size)
+	refused := 0
+	for i := range uint32(2 * maxConfigBytes / size) {
+		chunk := &gatewayv1.SnapshotChunk{State: want, Index: i, Entries: []*gatewayv1.Entry{{Kind: gatewayv1.Kind_KIND_SERVICE, Id: fmt.Sprint(i), Value: value}}}
+		if s.add(chunk) != nil {
+			refused++
+		}
+		if s.bytes > maxConfigBytes+2*size {
+			t.Fatalf("chunk %d: %d bytes are staged, want at most about %d", i, s.bytes, maxConfigBytes)
+		}
+	}
+	if refused != 1 || s.entries != nil {
+		t.Errorf("refused %d times and kept %d entries, want once and none", refused, len(s.entries))
+	}
+}
+
+// A record that contradicts its digest may be one of long ago: nobody gets in by it, not even until the part comes whole.
+func TestDigestDiffersAdmitsNobody(t *testing.T) {
+	s := standard()
+	filled(t, t.TempDir(), s, func(f *fleet, p *peer) {
+		p.say(s.change(keysID, map[cache.Ref][]byte{key("alice"): nil}))
+		p.applied(keysID, 3)
+		good := s.change(keysID, map[cache.Ref][]byte{key("bob"): keyValue("bob's")})
+		bad := s.change(keysID, map[cache.Ref][]byte{key("alice"): keyValue("alice's"), key("bob"): nil})
+		bad.DigestAfter = good.GetDigestAfter()
+		p.say([]*gatewayv1.Record{good, bad})
+		p.drifted()
+		if f.admits("alice's") || f.admits("bob's") {
+			t.Errorf("alice is in = %v, bob = %v, want false and false", f.admits("alice's"), f.admits("bob's"))
+		}
+	})
 }
 
 // Records that contradict their digest: the part is asked for whole, and what was removed stays removed meanwhile.

@@ -1,6 +1,7 @@
 package configsync
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -50,10 +51,20 @@ func (k *keysPart) get(ref cache.Ref) ([]byte, bool) {
 
 // put takes one entry, whatever it holds: the digest is over what was sent.
 func (k *keysPart) put(ref cache.Ref, value []byte) {
+	k.digest = k.replaced(k.digest, ref, value)
+	k.set(ref, value)
+}
+
+// replaced returns a digest with value in the place of what is there.
+func (k *keysPart) replaced(d gatewayv1.Digest, ref cache.Ref, value []byte) gatewayv1.Digest {
 	if old, ok := k.get(ref); ok {
-		k.digest = k.digest.Sub(gatewayv1.EntryDigest(ref.Kind, ref.ID, old))
+		d = d.Sub(gatewayv1.EntryDigest(ref.Kind, ref.ID, old))
 	}
-	k.digest = k.digest.Add(gatewayv1.EntryDigest(ref.Kind, ref.ID, value))
+	return d.Add(gatewayv1.EntryDigest(ref.Kind, ref.ID, value))
+}
+
+// set is put for who has the digest already.
+func (k *keysPart) set(ref cache.Ref, value []byte) {
 	delete(k.unusable, label(ref))
 	if ref.Kind != gatewayv1.Kind_KIND_KEY {
 		k.others[ref] = value
@@ -98,7 +109,7 @@ func (k *keysPart) retryTaken(refs []cache.Ref) {
 			continue
 		}
 		if raw, ok := k.table.Get(ref.ID); ok {
-			k.put(ref, raw)
+			k.set(ref, raw)
 		}
 	}
 }
@@ -130,16 +141,16 @@ func (r *replica) takeKeysLocked(fresh []*gatewayv1.Record, began time.Time) rep
 	}
 	last := fresh[len(fresh)-1]
 	changed, err := k.apply(fresh)
+	k.retryTaken(changed)
+	if errors.Is(err, errDiffers) {
+		r.noteServingLocked()
+		r.askAnew(r.resyncLocked(&k.part, err.Error()))
+		return nil
+	}
 	if err != nil {
 		k.broken = true // Hello asks for the part whole, when there is a next one
 		r.noteServingLocked()
 		return r.rejectLocked(&k.part, last.GetRevision(), err)
-	}
-	k.retryTaken(changed)
-	if want, err := gatewayv1.ParseDigest(last.GetDigestAfter()); err != nil || want != k.digest {
-		r.noteServingLocked()
-		r.askAnew(r.resyncLocked(&k.part, "digest of the records differs"))
-		return nil
 	}
 	moved := k.state.Epoch != r.epoch
 	r.advanceLocked(&k.part, last.GetRevision(), k.digest, k.count())
@@ -150,25 +161,45 @@ func (r *replica) takeKeysLocked(fresh []*gatewayv1.Record, began time.Time) rep
 	return r.appliedKeysLocked(changed, began)
 }
 
-// apply returns the entries that were put. Too many keys is an error: removals are applied then, nothing else.
+var errDiffers = errors.New("digest of the records differs")
+
+// apply returns the entries that were put. An error is the first record's that contradicts its digest or makes too many keys:
+// of that one and those behind it only removals are applied, for what they put may have been revoked.
 func (k *keysPart) apply(records []*gatewayv1.Record) (changed []cache.Ref, err error) {
 	for _, rec := range records {
 		for _, ref := range rec.GetRemoves() {
 			k.remove(cache.Ref{Kind: ref.GetKind(), ID: ref.GetId()})
 		}
-		if n := k.count() + len(rec.GetPuts()); err == nil && n > gatewayv1.MaxKeys {
-			err = fmt.Errorf("too many keys, got up to %d (want at most %d)", n, gatewayv1.MaxKeys)
+		if err == nil {
+			err = k.judge(rec)
 		}
 		if err != nil {
 			continue
 		}
 		for _, e := range rec.GetPuts() {
 			ref := cache.Ref{Kind: e.GetKind(), ID: e.GetId()}
-			k.put(ref, e.GetValue())
+			k.set(ref, e.GetValue())
 			changed = append(changed, ref)
 		}
 	}
 	return changed, err
+}
+
+// judge looks at what a record puts, whose removals were applied, and takes its digest over if it is the right one. No store
+// puts an entry twice in one record; that would not add up here.
+func (k *keysPart) judge(rec *gatewayv1.Record) error {
+	if n := k.count() + len(rec.GetPuts()); n > gatewayv1.MaxKeys {
+		return fmt.Errorf("too many keys, got up to %d (want at most %d)", n, gatewayv1.MaxKeys)
+	}
+	after := k.digest
+	for _, e := range rec.GetPuts() {
+		after = k.replaced(after, cache.Ref{Kind: e.GetKind(), ID: e.GetId()}, e.GetValue())
+	}
+	if want, err := gatewayv1.ParseDigest(rec.GetDigestAfter()); err != nil || want != after {
+		return errDiffers
+	}
+	k.digest = after
+	return nil
 }
 
 // replaceKeysLocked takes a snapshot over by its difference from the table: what is gone first, then what is new or
