@@ -34,31 +34,37 @@ type fleet struct {
 }
 
 // startFleet returns when every data plane serves everything.
-func startFleet(ctx context.Context, opts options, dir string) (f *fleet, err error) {
+func startFleet(ctx context.Context, opts options, dir string) (*fleet, error) {
 	running, cancel := context.WithCancel(ctx)
 	group, running := errgroup.WithContext(running)
-	f = &fleet{dir: dir, services: opts.services, reload: make(chan struct{}), group: group, cancel: cancel}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, f.stop())
-		}
-	}()
-	address, err := f.startControl(running)
+	f := &fleet{dir: dir, services: opts.services, reload: make(chan struct{}), group: group, cancel: cancel}
+	if err := f.start(running, opts.dataplanes); err != nil {
+		return nil, errors.Join(err, f.stop())
+	}
+	return f, nil
+}
+
+// start starts one data plane after the other: all at once would share the cores for longer than a stream may take.
+func (f *fleet) start(ctx context.Context, dataplanes int) error {
+	address, err := f.startControl(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if f.conn, err = grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials())); err != nil {
-		return nil, err
+		return err
 	}
 	if f.relay, err = newRelay(address); err != nil {
-		return nil, err
+		return err
 	}
-	group.Go(func() error { return f.relay.run(running) })
-	f.startData(running, metered, f.relay.listener.Addr().String())
-	for i := range opts.dataplanes {
-		f.startData(running, fmt.Sprintf("edge-%02d", i), address)
+	f.group.Go(func() error { return f.relay.run(ctx) })
+	f.startData(ctx, metered, f.relay.listener.Addr().String())
+	for i := range dataplanes {
+		if err := f.awaitServing(ctx, i+1); err != nil {
+			return err
+		}
+		f.startData(ctx, fmt.Sprintf("edge-%02d", i), address)
 	}
-	return f, f.awaitServing(running, opts.dataplanes+1)
+	return f.awaitServing(ctx, dataplanes+1)
 }
 
 // startControl returns the address of the control plane.
@@ -118,13 +124,13 @@ func (f *fleet) writeConfig() (err error) {
 	return os.Rename(next.Name(), f.config())
 }
 
-// startPatience is for a fleet whose data planes share few cores: each builds every service.
+// startPatience is for data planes that share few cores, each building every service.
 const startPatience = 2 * time.Minute
 
 func (f *fleet) awaitServing(ctx context.Context, want int) error {
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
-	tick := time.NewTicker(100 * time.Millisecond)
+	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		serving, err := f.serving(ctx)

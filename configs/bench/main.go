@@ -48,7 +48,12 @@ func run(args []string, stdout, stderr io.Writer) int {
 	} else if err != nil {
 		return 2
 	}
-	if err := compare(ctx, opts, stdout, stderr); err != nil {
+	err = compare(ctx, opts, stdout, stderr)
+	if ctx.Err() != nil {
+		fmt.Fprintln(stderr, "bench: stopped, nothing is left running")
+		return 1
+	}
+	if err != nil {
 		fmt.Fprintln(stderr, "bench:", err)
 		return 1
 	}
