@@ -29,8 +29,8 @@ func (b *body) discard() bool {
 	if b.whole.Load() {
 		return true
 	}
-	if b.err != nil || b.continues.Load() || !b.chunked && b.left > discardBytes {
-		return false // a client that waits for 100 Continue sends nothing, or all the same
+	if b.err != nil {
+		return false
 	}
 	b.noRate = true
 	if b.in.reset() != nil || b.in.setUser(time.Now().Add(discardTime)) != nil {
