@@ -28,12 +28,14 @@ type shared struct {
 // keepBytes is the size up to which a checkpoint is small.
 const keepBytes = store.LogBytes
 
-// checkpoint returns one from which the log reaches the head, the last if it still does.
+// checkpoint returns one that is no older than the call: what was revoked before must not come back for the moment until the records
+// follow. However fast changes come, calls that wait while one is made share the next one.
 func (p *Publisher) checkpoint(part gatewayv1.Part) (*checkpoint, error) {
+	atLeast := p.State().Part(part).Revision
 	s := &p.checkpoints[index(part)]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c := s.last.Value(); c != nil && p.usable(part, c) {
+	if c := s.last.Value(); c != nil && c.state.Revision >= atLeast {
 		return c, nil
 	}
 	c, err := p.makeCheckpoint(part)
@@ -45,12 +47,6 @@ func (p *Publisher) checkpoint(part gatewayv1.Part) (*checkpoint, error) {
 		s.small = c
 	}
 	return c, nil
-}
-
-func (p *Publisher) usable(part gatewayv1.Part, c *checkpoint) bool {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	return c.state.Revision == p.state.Part(part).Revision || p.tail.parts[index(part)].reaches(c.state.Revision)
 }
 
 // makeCheckpoint reads one moment of the store. Commits go on meanwhile; only its start waits for the one under way, so

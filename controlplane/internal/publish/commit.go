@@ -104,7 +104,9 @@ func (p *Publisher) commit(ctx context.Context, batch []*call) {
 	for _, c := range batch {
 		records = append(records, c.records...)
 	}
-	if err == nil && len(records) > 0 {
+	if bugAckEarly {
+		defer func() { _ = p.store.Apply(ctx, was.Revision, records) }()
+	} else if err == nil && len(records) > 0 {
 		err = p.store.Apply(ctx, was.Revision, records)
 	}
 	p.finish(batch, records, state, err)

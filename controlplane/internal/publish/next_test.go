@@ -86,12 +86,41 @@ func TestHerdSharesOneCheckpoint(t *testing.T) {
 			}
 		})
 	}
-	for i := range 20 {
-		putKey(t, p, fmt.Sprint("late", i), fmt.Sprint("late", i))
-	}
 	herd.Wait()
 	if got := counted.walks.Load(); got != 1 {
 		t.Errorf("the keys were read %d times, want once", got)
+	}
+	for range 500 {
+		herd.Go(func() {
+			for f := (&follower{part: keys}); f.follow(t, p); {
+			}
+		})
+	}
+	const changes = 20
+	for i := range changes {
+		putKey(t, p, fmt.Sprint("late", i), fmt.Sprint("late", i))
+	}
+	herd.Wait()
+	if got := counted.walks.Load(); got > 1+changes {
+		t.Errorf("the keys were read %d times during %d changes, want at most once for each", got-1, changes)
+	}
+}
+
+// A data plane that starts after a revocation must not accept the key for a moment.
+func TestSnapshotIsNoOlderThanTheCall(t *testing.T) {
+	p := started(t)
+	putKey(t, p, "alice", "alice's")
+	putKey(t, p, "bob", "bob's")
+	(&follower{part: keys}).follow(t, p) // makes a checkpoint with alice
+	if _, err := p.Commit(t.Context(), func(tx Tx) error {
+		tx.Remove(gatewayv1.Kind_KIND_KEY, "alice")
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := p.Next(keys, Have{})
+	if err != nil || got.Kind != Snapshot || got.To.Revision != p.State().Keys.Revision {
+		t.Errorf("Next after a revocation = kind %v to revision %d, %v; want a snapshot of revision %d", got.Kind, got.To.Revision, err, p.State().Keys.Revision)
 	}
 }
 

@@ -155,6 +155,10 @@ func (p *Publisher) wake() {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	for s := range p.subs {
+		if bugUnboundedQueue {
+			go func() { s.c <- struct{}{} }()
+			continue
+		}
 		select {
 		case s.c <- struct{}{}:
 		default:

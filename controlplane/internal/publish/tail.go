@@ -113,9 +113,6 @@ func (p *partTail) since(revision uint64) []item {
 	return p.items[i:]
 }
 
-// reaches reports whether everything after a revision can be sent as records.
-func (p *partTail) reaches(revision uint64) bool { return revision >= p.base.revision }
-
 func (p *partTail) find(revision uint64) (int, bool) {
 	return slices.BinarySearchFunc(p.items, revision, func(it item, r uint64) int {
 		switch {

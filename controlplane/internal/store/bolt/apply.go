@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -71,8 +72,9 @@ func apply(tx *bolt.Tx, h *head, r store.Record) error {
 	}
 	now := h.Part(r.GetPart())
 	now.Revision = r.GetRevision()
+	var terms [][]byte
 	for _, e := range r.GetRemoves() {
-		if err := set(tx, &now, store.ID{Kind: e.GetKind(), ID: e.GetId()}, nil); err != nil {
+		if err := set(tx, &now, store.ID{Kind: e.GetKind(), ID: e.GetId()}, nil, &terms); err != nil {
 			return err
 		}
 	}
@@ -81,9 +83,12 @@ func apply(tx *bolt.Tx, h *head, r store.Record) error {
 		if value == nil {
 			value = []byte{}
 		}
-		if err := set(tx, &now, store.ID{Kind: e.GetKind(), ID: e.GetId()}, value); err != nil {
+		if err := set(tx, &now, store.ID{Kind: e.GetKind(), ID: e.GetId()}, value, &terms); err != nil {
 			return err
 		}
+	}
+	if err := putTerms(tx, terms); err != nil {
+		return err
 	}
 	want, err := gatewayv1.ParseDigest(r.GetDigestAfter())
 	if err != nil || want != now.Digest {
@@ -94,8 +99,9 @@ func apply(tx *bolt.Tx, h *head, r store.Record) error {
 	return appendLog(tx, h, r)
 }
 
-// set puts an entry, or removes it if value is nil, with its terms, and takes the part along.
-func set(tx *bolt.Tx, now *store.Part, id store.ID, value []byte) error {
+// set puts an entry, or removes it if value is nil, and takes the part along. The terms of an old value go at once, those of the new one are
+// added to terms.
+func set(tx *bolt.Tx, now *store.Part, id store.ID, value []byte, terms *[][]byte) error {
 	entries, key := tx.Bucket(entriesBucket), entryKey(id)
 	if old := entries.Get(key); old != nil {
 		now.Digest = now.Digest.Sub(gatewayv1.EntryDigest(id.Kind, id.ID, old))
@@ -112,7 +118,21 @@ func set(tx *bolt.Tx, now *store.Part, id store.ID, value []byte) error {
 	if err := entries.Put(key, value); err != nil {
 		return err
 	}
-	return eachTerm(id, value, func(key []byte) error { return tx.Bucket(indexBucket).Put(key, []byte{}) })
+	return eachTerm(id, value, func(key []byte) error {
+		*terms = append(*terms, key)
+		return nil
+	})
+}
+
+// putTerms adds the terms of a record to the index, in order: one of 20,000 keys by hash would shift a page's memory for each.
+func putTerms(tx *bolt.Tx, terms [][]byte) error {
+	slices.SortFunc(terms, bytes.Compare)
+	for _, key := range terms {
+		if err := tx.Bucket(indexBucket).Put(key, []byte{}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func eachTerm(id store.ID, value []byte, do func(key []byte) error) error {
