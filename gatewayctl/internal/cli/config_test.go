@@ -46,11 +46,13 @@ func TestConfigStatus(t *testing.T) {
 	}{
 		{"good", "config status", good, nil, "file      /etc/gateway.yaml\nrevision  42\napplied   1h ago\n"},
 		{
-			"served", "config status", good, []gatewayv1.DataPlaneState{serving, disconnected},
+			"served", "config status", good,
+			[]gatewayv1.DataPlaneState{serving, disconnected},
 			"file      /etc/gateway.yaml\nrevision  42\napplied   1h ago\n",
 		},
 		{
-			"rejected", "config status", bad, []gatewayv1.DataPlaneState{rejected, serving, disconnected, rejected},
+			"rejected", "config status", bad,
+			[]gatewayv1.DataPlaneState{rejected, serving, disconnected, rejected},
 			"file      /etc/gateway.yaml\nrevision  42\napplied   1h ago\n" +
 				"rejected  by 2 of 3 data planes, see gatewayctl dataplanes list\n" +
 				"newer content refused 12s ago, revision 42 stays in force:\n" + mistakeText,

@@ -13,7 +13,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 
 	"apigateway/proto/apikey"
@@ -298,8 +297,8 @@ func TestKeysRotateExpiry(t *testing.T) {
 		want *int64
 	}{
 		{"", nil}, // the control plane's to decide
-		{" --expires-in 90d", proto.Int64(ms(-90 * 24 * time.Hour))},
-		{" --expires-in never", proto.Int64(0)},
+		{" --expires-in 90d", new(ms(-90 * 24 * time.Hour))},
+		{" --expires-in never", new(int64)},
 	}
 	for _, tt := range tests {
 		f := &fake{rotate: func(r *gatewayv1.RotateKeyRequest) (*gatewayv1.RotateKeyResponse, error) {
