@@ -21,30 +21,33 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // drainable is a plane that serves a world's gateway, without a control plane.
-func drainable(t *testing.T, w *world, drain time.Duration) (p *plane, server *http.Server, public net.Listener) {
+func drainable(t *testing.T, w *world, drain time.Duration) (*plane, net.Listener) {
 	t.Helper()
-	p = &plane{
+	p := &plane{
 		opts: Options{Drain: drain}, log: slog.New(slog.DiscardHandler), holder: w.holder, gateway: w.gateway,
 		tunnels: new(upstream.Tunnels), meters: prometheus.NewRegistry(), cut: prometheus.NewCounter(prometheus.CounterOpts{Name: "cut"}),
 	}
 	var err error
-	if p.conns, err = p.newConns(); err != nil {
+	if p.server, err = p.newServer(); err != nil {
 		t.Fatal(err)
 	}
-	if public, err = bind("--listen", "127.0.0.1:0"); err != nil {
+	public, err := bind("--listen", "127.0.0.1:0")
+	if err != nil {
 		t.Fatal(err)
 	}
-	server = p.newServer()
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
-		_ = server.Serve(public)
+		_ = p.server.Serve(public)
 	}()
 	t.Cleanup(func() {
-		_ = server.Close()
+		p.server.Close()
 		<-served
+		if err := p.server.Shutdown(t.Context()); err != nil && t.Context().Err() == nil {
+			t.Error(err)
+		}
 	})
-	return p, server, public
+	return p, public
 }
 
 // gate is own middleware that holds requests until it is opened.
@@ -66,14 +69,14 @@ func TestDrainWaitsForRequests(t *testing.T) {
 	mw, entered, open := gate()
 	w := newWorld(t, mw)
 	w.serve(t, map[string]*gatewayv1.Service{"users": {RoutePattern: "/users", Middleware: []string{"gate"}}})
-	p, server, public := drainable(t, w, time.Minute)
+	p, public := drainable(t, w, time.Minute)
 	answer := make(chan string, 1)
 	go func() { answer <- get("http://" + public.Addr().String() + "/users") }()
 	<-entered
 	drained := make(chan struct{})
 	go func() {
 		defer close(drained)
-		p.drain(server, public)
+		p.drain()
 	}()
 	for { // the listener closes first
 		conn, err := net.Dial("tcp", public.Addr().String())
@@ -101,11 +104,11 @@ func TestDrainCutsAndCountsWhatIsLeft(t *testing.T) {
 	mw, entered, _ := gate()
 	w := newWorld(t, mw)
 	w.serve(t, map[string]*gatewayv1.Service{"users": {RoutePattern: "/users", Middleware: []string{"gate"}}})
-	p, server, public := drainable(t, w, time.Nanosecond)
+	p, public := drainable(t, w, time.Nanosecond)
 	answer := make(chan string, 1)
 	go func() { answer <- get("http://" + public.Addr().String() + "/users") }()
 	<-entered
-	p.drain(server, public)
+	p.drain()
 	if got := <-answer; !strings.HasPrefix(got, "error") {
 		t.Errorf("the request that was cut got %q, want a broken connection", got)
 	}
@@ -136,7 +139,7 @@ func get(url string) string {
 func TestConnectionsOverTheLimitAreRefused(t *testing.T) {
 	w := newWorld(t)
 	w.serve(t, map[string]*gatewayv1.Service{"users": {RoutePattern: "/users"}})
-	_, _, public := drainable(t, w, time.Second) // the world's settings allow 10 connections
+	_, public := drainable(t, w, time.Second) // the world's settings allow 10 connections
 	for range 9 {
 		idle, err := net.Dial("tcp", public.Addr().String())
 		if err != nil {
@@ -165,17 +168,16 @@ func TestConnectionsOverTheLimitAreRefused(t *testing.T) {
 	}
 }
 
-func TestRestartIsToldOnce(t *testing.T) {
+func TestPortIsToldOnce(t *testing.T) {
 	w := newWorld(t)
 	w.serve(t, map[string]*gatewayv1.Service{"users": {RoutePattern: "/users"}})
 	var lines strings.Builder
 	p := &plane{holder: w.holder, log: slog.New(slog.NewTextHandler(&lines, nil))}
-	running := p.startSettings(w.holder.Load())
-	running.port = ":1"
-	p.started.Store(&running)
-	var told startSettings
+	served := ":1"
+	p.port.Store(&served)
+	told := ""
 	for range 3 {
-		told = p.tellRestart(told)
+		told = p.tellPort(told)
 	}
 	if got := strings.Count(lines.String(), "takes effect at a restart"); got != 1 {
 		t.Errorf("told %d times, want once:\n%s", got, lines.String())

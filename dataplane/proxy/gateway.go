@@ -4,15 +4,14 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"runtime/debug"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"apigateway/dataplane/internal/exchange"
+	"apigateway/dataplane/internal/http1"
 	"apigateway/dataplane/internal/refusal"
 	"apigateway/dataplane/internal/snapshot"
 	"apigateway/dataplane/internal/wire"
@@ -24,7 +23,6 @@ type gateway struct {
 	unrouted    *refusal.ServiceCounters // answers without a service
 	panics      prometheus.Counter
 	underscores prometheus.Counter
-	draining    atomic.Bool
 	log         *slog.Logger
 }
 
@@ -46,26 +44,18 @@ func newGateway(holder *snapshot.Holder, refused *refusal.Counters, meters prome
 	return g, nil
 }
 
-// ServeHTTP implements http.Handler.
-func (g *gateway) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	x := exchange.New(r.Context())
-	x.Start, x.Scheme = time.Now(), "http"
-	w := &writer{ResponseWriter: rw, x: x, last: g.draining.Load}
-	r = r.WithContext(x) //nolint:contextcheck // the exchange is the request's context
+// ServeHTTP implements http.Handler. The request has been let in by package http1, and its context is an exchange.
+func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := exchange.From(r.Context())
 	counters := g.unrouted
-	defer func() { g.finish(w, r, counters, recover()) }() //nolint:contextcheck // likewise
+	defer func() { g.finish(w, r, counters, recover()) }()
 
 	snap := g.holder.Load()
 	if snap == nil {
 		refusal.Write(w, r, refusal.NotConfigured)
 		return
 	}
-	if spent(r.Context(), snap.Settings.GetListener()) {
-		w.last = func() bool { return true }
-	}
-	if !g.accept(w, r, snap) {
-		return
-	}
+	g.believe(r, x, snap)
 	host, _, _ := wire.ParseHost(r.Host, x.Scheme) // accepted before
 	match, ok := snap.Routes.Match(r.Method, host, r.URL.RawPath)
 	if !ok {
@@ -78,50 +68,53 @@ func (g *gateway) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		refusal.Write(w, r, refusal.BadPathEscape)
 		return
 	}
+	if !service.Custom {
+		recycle(w)
+	}
 	match.SetPathValues(r)
 	service.Handler.ServeHTTP(w, r)
 }
 
-// accept judges the request and makes it what the chain may rely on: canonical path, believed headers only, the client's address.
-func (g *gateway) accept(w *writer, r *http.Request, snap *snapshot.Snapshot) bool {
-	if v := wire.CheckRequest(r); v == wire.AnswerOptions {
-		w.WriteHeader(http.StatusNoContent)
-		return false
-	} else if v != nil {
-		if v.Status == http.StatusMethodNotAllowed {
-			w.Header().Set("Allow", allowed)
-		}
-		reason, _ := refusal.ByCode(v.Code)
-		w.Header().Set("Connection", "close") // whoever sends this is not believed about where the next request begins
-		refusal.WriteCause(w, r, reason, v)
-		return false
+// recycle lets the engine use request and writer again: built-in middleware keeps neither.
+func recycle(w http.ResponseWriter) {
+	if own, ok := w.(*http1.Writer); ok {
+		own.Recycle()
 	}
+}
+
+// believe makes the header what the chain may rely on, and finds out who the client is.
+func (g *gateway) believe(r *http.Request, x *exchange.Exchange, snap *snapshot.Snapshot) {
 	if !snap.Settings.GetPassUnderscoreHeaders() {
 		if n := wire.DropUnderscores(r.Header); n > 0 {
 			g.underscores.Add(float64(n))
 		}
 	}
-	peer := peerOf(r)
+	peer := x.ClientIP
 	trusted := wire.TrustedPeer(peer, snap.TrustedProxies)
-	w.x.ClientIP = wire.ClientIP(peer, r.Header, snap.TrustedProxies)
+	x.ClientIP = wire.ClientIP(peer, r.Header, snap.TrustedProxies)
 	wire.StripInbound(r.Header, trusted)
-	w.x.RequestID = wire.RequestID(r.Header)
-	return true
+	x.RequestID = wire.RequestID(r.Header)
+}
+
+// refuse answers a request that the engine does not let in; it ends its connection, but for OPTIONS *.
+func (g *gateway) refuse(w http.ResponseWriter, r *http.Request, v *wire.Violation) {
+	defer func() { g.finish(w, r, g.unrouted, recover()) }()
+	if v == wire.AnswerOptions {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	if v.Status == http.StatusMethodNotAllowed {
+		w.Header().Set("Allow", allowed)
+	}
+	reason, _ := refusal.ByCode(v.Code)
+	refusal.WriteCause(w, r, reason, v)
 }
 
 // allowed answers methods that no service can have.
 const allowed = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
-func peerOf(r *http.Request) netip.Addr {
-	addr, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return addr.Addr().Unmap()
-}
-
 // refuseRoute answers a path that no service has, or one whose services have other methods.
-func refuseRoute(w *writer, r *http.Request, allow string) {
+func refuseRoute(w http.ResponseWriter, r *http.Request, allow string) {
 	if allow == "" {
 		refusal.Write(w, r, refusal.NoRoute)
 		return
@@ -132,8 +125,8 @@ func refuseRoute(w *writer, r *http.Request, allow string) {
 
 // finish counts what the gateway answered by itself and ends a panic: with a 500 if there is still time for one, else by aborting
 // the connection.
-func (g *gateway) finish(w *writer, r *http.Request, counters *refusal.ServiceCounters, panicked any) {
-	x := w.x
+func (g *gateway) finish(w http.ResponseWriter, r *http.Request, counters *refusal.ServiceCounters, panicked any) {
+	x := exchange.From(r.Context())
 	if err, _ := panicked.(error); panicked != nil && !errors.Is(err, http.ErrAbortHandler) {
 		g.panics.Inc()
 		g.log.Error("panic in a handler, the request ended", "service", x.Service, "request_id", x.RequestID, "panic", panicked, "stack", string(debug.Stack()))

@@ -19,6 +19,7 @@ import (
 	"apigateway/dataplane/internal/admin"
 	"apigateway/dataplane/internal/cache"
 	"apigateway/dataplane/internal/configsync"
+	"apigateway/dataplane/internal/http1"
 	"apigateway/dataplane/internal/keys"
 	"apigateway/dataplane/internal/snapshot"
 	"apigateway/dataplane/internal/upstream"
@@ -54,11 +55,12 @@ type plane struct {
 	holder  *snapshot.Holder
 	sync    *configsync.Client
 	gateway *gateway
-	conns   *conns
+	server  *http1.Server
 	cut     prometheus.Counter // requests and tunnels that a drain did not wait for
 	address boundAddress
-	admin   string                        // bound admin address
-	started atomic.Pointer[startSettings] // of the public server; nil: not yet, or before a configuration
+	admin   string // bound admin address
+	drains  atomic.Bool
+	port    atomic.Pointer[string] // of the first configuration; nil: --listen says it
 }
 
 // Run serves until ctx ends, drains, and returns nil.
@@ -112,7 +114,7 @@ func newPlane(opts Options) (*plane, *cache.Dir, error) {
 	if p.gateway, err = newGateway(p.holder, p.live.Refused, p.meters, p.log); err != nil {
 		return nil, nil, err
 	}
-	if p.conns, err = p.newConns(); err != nil {
+	if p.server, err = p.newServer(); err != nil {
 		return nil, nil, err
 	}
 	dir, err := p.openCache()
@@ -158,7 +160,7 @@ func (p *plane) run(ctx context.Context, public, adminListener net.Listener) err
 // notReady says why the data plane wants no traffic, or nothing.
 func (p *plane) notReady() string {
 	switch {
-	case p.gateway.draining.Load():
+	case p.drains.Load():
 		return "draining"
 	case p.address.get() == "":
 		return "no configuration yet, not listening"
@@ -171,49 +173,34 @@ func (p *plane) notReady() string {
 // watchEvery is how often what nobody reports is looked at.
 const watchEvery = 2 * time.Second
 
-// watch ends tunnels and streams whose key is no longer valid, and says when settings have changed that take effect at a restart only.
+// watch ends tunnels and streams whose key is no longer valid, and says when the configuration has another port.
 func (p *plane) watch(ctx context.Context) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
-	var told startSettings
+	told := ""
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
 			p.tunnels.CloseIf(func(h keys.Hash) bool { return !p.keys.StillValid(h, now) })
-			told = p.tellRestart(told)
+			told = p.tellPort(told)
 		}
 	}
 }
 
-// startSettings take effect when the public server starts.
-type startSettings struct {
-	port       string // empty: --listen says it
-	head, idle int64  // milliseconds
-}
-
-func (p *plane) startSettings(snap *snapshot.Snapshot) startSettings {
-	l := snap.Settings.GetListener()
-	s := startSettings{head: l.GetHeadTimeoutMs(), idle: l.GetIdleTimeoutMs()}
-	if p.opts.Listen == "" {
-		s.port = snap.Settings.GetPort()
-	}
-	return s
-}
-
-// tellRestart logs once that the configuration asks for other start settings than those of the server that runs, and returns what it told last.
-func (p *plane) tellRestart(told startSettings) startSettings {
-	snap, running := p.holder.Load(), p.started.Load()
-	if snap == nil || running == nil {
+// tellPort logs once that the configuration has another port than the first one, which is served, and returns the port that it told of
+// last.
+func (p *plane) tellPort(told string) string {
+	snap, served := p.holder.Load(), p.port.Load()
+	if snap == nil || served == nil {
 		return told
 	}
-	asked := p.startSettings(snap)
-	if asked != *running && asked != told {
-		p.log.Warn("port, head_timeout or idle_timeout changed: takes effect at a restart", "port", asked.port,
-			"head_timeout_ms", asked.head, "idle_timeout_ms", asked.idle)
+	port := snap.Settings.GetPort()
+	if port != *served && port != told {
+		p.log.Warn("port changed, takes effect at a restart", "port", port, "serving", *served)
 	}
-	return asked
+	return port
 }
 
 // waitConfigured returns the port of the first configuration.

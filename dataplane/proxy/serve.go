@@ -4,22 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
-	"net/http"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"apigateway/dataplane/internal/configsync"
-	"apigateway/dataplane/internal/wire"
-)
-
-// Times that hold before a configuration has said otherwise.
-const (
-	defaultHeadTimeout = 10 * time.Second
-	defaultIdleTimeout = time.Minute
-	defaultMaxConns    = 10_000
+	"apigateway/dataplane/internal/exchange"
+	"apigateway/dataplane/internal/http1"
 )
 
 // servePublic binds the public address if it is not bound yet, serves it until ctx ends, and drains it.
@@ -34,77 +24,51 @@ func (p *plane) servePublic(ctx context.Context, public net.Listener) error {
 			return err
 		}
 		p.address.set(public)
-	} else {
-		p.waitGrace(ctx)
+		p.port.Store(&port)
 	}
-	server := p.newServer()
-	p.log.Info("serving", "http", public.Addr().String(), "configured", p.holder.Load() != nil)
+	p.log.Info("serving", "http", p.address.get(), "configured", p.holder.Load() != nil)
 	if p.opts.Started != nil {
 		p.opts.Started(Addresses{HTTP: public.Addr().String(), Admin: p.admin})
 	}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(public) }()
+	go func() { served <- p.server.Serve(public) }()
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve %s: %w", public.Addr(), err)
 	case <-ctx.Done():
 	}
-	p.drain(server, public)
+	p.drain()
 	if err := ignoreClosed(<-served); err != nil {
 		return fmt.Errorf("serve %s: %w", public.Addr(), err)
 	}
 	return nil
 }
 
-// waitGrace gives the control plane or the cache a moment to bring the first configuration, as the server's timeouts are fixed once it
-// serves. Connections wait in the listener's queue meanwhile.
-func (p *plane) waitGrace(ctx context.Context) {
-	grace := time.NewTimer(2 * configsync.Grace)
-	defer grace.Stop()
-	select {
-	case <-p.sync.Configured():
-	case <-grace.C:
-	case <-ctx.Done():
-	}
-}
-
-func (p *plane) newServer() *http.Server {
-	head, idle := defaultHeadTimeout, defaultIdleTimeout
-	if snap := p.holder.Load(); snap != nil {
-		start := p.startSettings(snap)
-		p.started.Store(&start)
-		head, idle = time.Duration(start.head)*time.Millisecond, time.Duration(start.idle)*time.Millisecond
-	}
-	return &http.Server{
-		Handler:                      p.gateway,
-		ReadHeaderTimeout:            head,
-		IdleTimeout:                  idle,
-		MaxHeaderBytes:               wire.MaxHead,
-		DisableGeneralOptionsHandler: true,
-		ConnState:                    p.conns.track,
-		ConnContext:                  withConnAge,
-		ErrorLog:                     slog.NewLogLogger(p.log.Handler(), slog.LevelDebug),
-	}
-}
-
-func (p *plane) newConns() (*conns, error) {
-	refused := prometheus.NewCounter(prometheus.CounterOpts{
+func (p *plane) newServer() (*http1.Server, error) {
+	rejected := prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "gateway_connections_refused_total", Help: "Connections that were refused because too many were open.",
 	})
-	files := fileLimit()
-	limit := func() int64 {
-		configured := int64(defaultMaxConns)
-		if snap := p.holder.Load(); snap != nil {
-			configured = snap.Settings.GetListener().GetMaxConnections()
-		}
-		return min(configured, files/10*9)
+	server := &http1.Server{
+		Handler: p.gateway, Refuse: p.gateway.refuse, Rejected: rejected.Inc, Settings: p.listenerSettings, Log: p.log,
+		Panicked: func(x *exchange.Exchange, value any, stack []byte) {
+			p.gateway.panics.Inc()
+			p.log.Error("panic in the engine, its connection ended", "service", x.Service, "panic", value, "stack", string(stack))
+		},
 	}
-	c := newConns(limit, refused.Inc)
 	open := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "gateway_connections_open", Help: "Connections of clients that are open, without tunnels.",
+		Name: "gateway_connections_open", Help: "Connections of clients that are open.",
 	}, func() float64 {
-		n, _ := c.count()
+		n, _ := server.Count()
 		return float64(n)
 	})
-	return c, errors.Join(p.meters.Register(refused), p.meters.Register(open))
+	return server, errors.Join(p.meters.Register(rejected), p.meters.Register(open))
+}
+
+// listenerSettings are those of the configuration that is served now; before the first one the defaults.
+func (p *plane) listenerSettings() http1.Settings {
+	snap := p.holder.Load()
+	if snap == nil {
+		return http1.Settings{}
+	}
+	return snap.Listener
 }

@@ -67,6 +67,7 @@ func (b *builder) build() error {
 	if b.next.Settings, b.next.TrustedProxies, err = decodeSettings(b.state.Settings); err != nil {
 		return err
 	}
+	b.next.Listener = listenerSettings(b.next.Settings.GetListener())
 	base := b.live.base(b.state.Settings)
 	names := slices.Sorted(maps.Keys(b.state.Services)) // so that of several mistakes the same one is named each time
 	for _, name := range names {

@@ -34,7 +34,7 @@ type Live struct {
 
 	deps      Deps
 	metrics   meters
-	transport *upstream.Transport
+	transport *upstream.Client
 	began     time.Time
 	onBreaker atomic.Pointer[func(service string)]
 
@@ -83,7 +83,7 @@ func NewLive(deps Deps) (*Live, error) {
 	}
 	l := &Live{
 		deps:      deps,
-		transport: upstream.NewTransport(upstream.TransportSettings{}),
+		transport: upstream.NewClient(upstream.TransportSettings{}),
 		began:     time.Now(),
 		services:  map[string]*Service{},
 	}

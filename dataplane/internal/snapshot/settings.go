@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"apigateway/dataplane/internal/http1"
 	"apigateway/dataplane/internal/upstream"
 	gatewayv1 "apigateway/proto/gateway/v1"
 )
@@ -93,6 +94,17 @@ func transportSettings(t *gatewayv1.Transport) upstream.TransportSettings {
 		TLSHandshakeTimeout: millis(t.GetTlsHandshakeTimeoutMs()),
 		FirstByteTimeout:    millis(t.GetFirstByteTimeoutMs()),
 		ReadTimeout:         millis(t.GetReadTimeoutMs()),
+	}
+}
+
+func listenerSettings(l *gatewayv1.Listener) http1.Settings {
+	return http1.Settings{
+		HeadTimeout: millis(l.GetHeadTimeoutMs()),
+		BodyTimeout: millis(l.GetBodyTimeoutMs()),
+		IdleTimeout: millis(l.GetIdleTimeoutMs()),
+		MaxRequests: l.GetMaxRequests(),
+		MaxAge:      millis(l.GetMaxAgeMs()),
+		MaxConns:    int(l.GetMaxConnections()),
 	}
 }
 

@@ -25,6 +25,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"apigateway/dataplane/internal/http1"
 	"apigateway/dataplane/internal/refusal"
 	"apigateway/dataplane/internal/router"
 	gatewayv1 "apigateway/proto/gateway/v1"
@@ -53,6 +54,7 @@ type Snapshot struct {
 	Digest         gatewayv1.Digest
 	Settings       *gatewayv1.Settings // read only
 	TrustedProxies []netip.Prefix      // from Settings
+	Listener       http1.Settings      // from Settings
 	Routes         *router.Table[*Service]
 
 	settings []byte
