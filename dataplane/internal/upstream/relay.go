@@ -88,7 +88,7 @@ func (f *round) splice(to io.ReaderFrom) (o Outcome, done bool) {
 	}
 	f.piece = io.LimitedReader{R: socket, N: min(left, int64(here), maxSplice)}
 	n := f.piece.N
-	_, err = to.ReadFrom(&f.piece)
+	err = f.conn.Move(to, &f.piece)
 	n -= f.piece.N
 	f.moved += n
 	f.resp.Took(n)
@@ -97,6 +97,10 @@ func (f *round) splice(to io.ReaderFrom) (o Outcome, done bool) {
 		return f.unwritten(err), true
 	case n == 0:
 		return f.broken(io.ErrNoProgress), true
+	}
+	now := time.Now()
+	if err := f.conn.Use(f, now, now.Add(f.limit)); err != nil {
+		return f.broken(err), true
 	}
 	return Outcome{}, true
 }

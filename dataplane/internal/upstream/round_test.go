@@ -453,3 +453,68 @@ func deaf(t *testing.T) string {
 	t.Cleanup(func() { _ = l.Close() }) // what it has in its queue ends with it
 	return "http://" + l.Addr().String()
 }
+
+// gathered is a connection that holds back what is written between begin and flush.
+type gathered struct {
+	net.Conn
+	holds bool
+	out   bytes.Buffer
+}
+
+func (g *gathered) Write(p []byte) (int, error) {
+	if g.holds {
+		return g.out.Write(p)
+	}
+	return g.Conn.Write(p)
+}
+
+// records is a backend over TLS that answers with several records in one segment.
+func records(t *testing.T, s *httptest.Server, answer ...string) (url string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		raw, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer raw.Close()
+		g := &gathered{Conn: raw}
+		conn := tls.Server(g, &tls.Config{Certificates: s.TLS.Certificates})
+		if _, err := conn.Read(make([]byte, 4<<10)); err != nil {
+			return
+		}
+		g.holds = true
+		for _, record := range answer {
+			_, _ = io.WriteString(conn, record)
+		}
+		_, _ = g.out.WriteTo(raw)
+		_, _ = io.Copy(io.Discard, raw)
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		wg.Wait()
+	})
+	return "https://" + l.Addr().String()
+}
+
+// TestTLSSurplus: unasked bytes that TLS holds, where no look at the socket finds them, keep a connection from being used
+// again.
+func TestTLSSurplus(t *testing.T) {
+	s := httptest.NewTLSServer(nil)
+	defer s.Close()
+	const answer = ok200 + "Content-Length: 2\r\n\r\nok"
+	for want, answer := range map[int][]string{1: {answer}, 0: {answer, "HTTP/1.1 200 OK"}} {
+		url := records(t, s, answer...)
+		e := clientFor(t, s)
+		if o, _ := attempt(t, e, url, http.NoBody, 0, Settings{}); o.Failed != exchange.None {
+			t.Fatalf("outcome = %+v", o)
+		}
+		if got := e.pool.Idle(); got != want {
+			t.Errorf("idle connections after %d records = %d, want %d", len(answer), got, want)
+		}
+	}
+}

@@ -256,3 +256,17 @@ func TestRefusedHandshake(t *testing.T) {
 		})
 	}
 }
+
+// TestCutAfterTheEnd: what a cut would end may serve another request by then.
+func TestCutAfterTheEnd(t *testing.T) {
+	var open Tunnels
+	cuts := 0
+	entry := open.add(exchange.New(t.Context()), func() { cuts++ })
+	entries := open.all() // what Close has found
+	entries[0].end()
+	open.remove(entry)
+	entries[0].end()
+	if cuts != 1 {
+		t.Errorf("cuts = %d, want the one before the end", cuts)
+	}
+}

@@ -3,6 +3,7 @@ package h1
 import (
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"sync"
@@ -38,8 +39,9 @@ type Conn struct {
 	armed  time.Time // the deadline of raw
 	duplex bool      // another goroutine writes, without a deadline
 
-	mu    sync.Mutex
-	cause error // why Interrupt was called; nil: it was not
+	mu     sync.Mutex
+	cause  error // why Interrupt was called; nil: it was not
+	moving bool  // somebody else takes from the socket what has come
 }
 
 func newConn(raw net.Conn) *Conn {
@@ -89,15 +91,23 @@ func (c *Conn) Duplex() error {
 	return c.raw.SetWriteDeadline(time.Time{})
 }
 
-// Interrupt ends what waits on the connection and whatever will: it fails with cause, that of the first call. Safe to
-// call from any goroutine, also when the connection is closed.
+// Interrupt ends what waits on the connection and whatever will: it fails with cause, that of the first call. What another
+// goroutine writes goes on until the connection is closed, and a Move until its end. Safe to call from any goroutine, also
+// when the connection is closed.
 func (c *Conn) Interrupt(cause error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.cause == nil {
 		c.cause = cause
 	}
-	_ = c.raw.SetDeadline(time.Unix(1, 0)) // long ago
+	longAgo := time.Unix(1, 0)
+	switch {
+	case c.moving:
+	case c.duplex:
+		_ = c.raw.SetReadDeadline(longAgo)
+	default:
+		_ = c.raw.SetDeadline(longAgo)
+	}
 }
 
 // Interrupted returns the cause given to Interrupt, nil if it was not called.
@@ -120,6 +130,29 @@ func (c *Conn) late() error {
 		return err
 	}
 	return c.set(until)
+}
+
+// Move lets to take from the socket what has come and src, which reads it, allows. Meanwhile the socket has no deadline, as
+// one that passes while the taker is busy would look like its own. Call Use afterwards.
+func (c *Conn) Move(to io.ReaderFrom, src *io.LimitedReader) error {
+	if err := c.startMoving(); err != nil {
+		return err
+	}
+	_, err := to.ReadFrom(src)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.moving = false
+	return err
+}
+
+func (c *Conn) startMoving() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cause != nil {
+		return c.cause
+	}
+	c.moving, c.armed = true, time.Time{}
+	return c.raw.SetReadDeadline(c.armed)
 }
 
 // Read is part of io.Reader.
