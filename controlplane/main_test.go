@@ -63,6 +63,9 @@ func TestExitCodes(t *testing.T) {
 		{"two files", "a.yaml b.yaml", 2, "", `controlplane: got 2 arguments ["a.yaml" "b.yaml"] (want at most one, the configuration file) (see controlplane --help)` + "\n"},
 		{"a file twice", "--config a.yaml a.yaml", 2, "", "controlplane: got both --config and an argument (want one configuration file) (see controlplane --help)\n"},
 		{"not loopback", "--grpc 0.0.0.0:18000 good.yaml", 2, "", "which is not loopback"},
+		{"empty --grpc", "--grpc= good.yaml", 2, "", `controlplane: --grpc: not an address, got "" (want host:port) (see controlplane --help)` + "\n"},
+		{"--grpc without a port", "--insecure --grpc 127.0.0.1: good.yaml", 2, "", `--grpc: not an address, got "127.0.0.1:" (want host:port)`},
+		{"empty --http", "--http= good.yaml", 2, "", `--http: not an address, got "" (want host:port)`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			files(t)
@@ -108,6 +111,7 @@ func TestEnvironment(t *testing.T) {
 		{"flags win", map[string]string{"CONTROLPLANE_CONFIG": "e.yaml", "CONTROLPLANE_GRPC": "[::1]:1"}, "--config f.yaml --grpc [::1]:2", "f.yaml [::1]:2 text", ""},
 		{"an argument wins", map[string]string{"CONTROLPLANE_CONFIG": "e.yaml"}, "a.yaml", "a.yaml 127.0.0.1:18000 text", ""},
 		{"a bad value", map[string]string{"CONTROLPLANE_ADOPT": "perhaps"}, "", "", "CONTROLPLANE_ADOPT: "},
+		{"an empty address", map[string]string{"CONTROLPLANE_GRPC": ""}, "", "", `--grpc: not an address, got "" (want host:port)`},
 		{"a bad format", map[string]string{"CONTROLPLANE_LOG_FORMAT": "xml"}, "", "", `--log-format: got "xml"`},
 		{"what says what to do is no setting", map[string]string{"CONTROLPLANE_VERSION": "1.2.3", "CONTROLPLANE_CHECK": "x"}, "", "configs/gateway.yaml 127.0.0.1:18000 text", ""},
 	} {

@@ -159,7 +159,9 @@ func TestRunRefuses(t *testing.T) {
 			"every address", func(o *Options) { o.GRPC = ":0" },
 			"--grpc: got :0, which is not loopback (want a loopback address, or --insecure for plaintext on a network you trust)",
 		},
-		{"no address", func(o *Options) { o.GRPC = "18000" }, "--grpc: listen tcp: address 18000: missing port in address"},
+		{"no address", func(o *Options) { o.GRPC = "18000" }, `--grpc: not an address, got "18000" (want host:port)`},
+		{"empty address", func(o *Options) { o.GRPC = "" }, `--grpc: not an address, got "" (want host:port)`},
+		{"empty HTTP address", func(o *Options) { o.HTTP = "" }, `--http: not an address, got "" (want host:port)`},
 		{"unknown store", func(o *Options) { o.Store = "etcd:x" }, `--store: store: unknown URL, got "etcd:x" (want bolt:…)`},
 		{"no file", func(o *Options) { o.Config = "/nowhere/gateway.yaml" }, "--config: no such file, got /nowhere/gateway.yaml (want the configuration file: --config FILE, or FILE alone)"},
 	} {

@@ -17,11 +17,26 @@ type listeners struct{ grpc, http net.Listener }
 
 // Validate reports options that Run refuses whatever the machine is like.
 func (o Options) Validate() error {
-	host, _, err := net.SplitHostPort(o.GRPC)
-	if err != nil || o.Insecure || loopback(host) { // what is no address at all is for bind to refuse
-		return nil
+	host, err := hostOf("--grpc", o.GRPC)
+	if err != nil {
+		return err
 	}
-	return fmt.Errorf("--grpc: got %s, which is not loopback (want a loopback address, or --insecure for plaintext on a network you trust)", o.GRPC)
+	if _, err := hostOf("--http", o.HTTP); err != nil {
+		return err
+	}
+	if !o.Insecure && !loopback(host) {
+		return fmt.Errorf("--grpc: got %s, which is not loopback (want a loopback address, or --insecure for plaintext on a network you trust)", o.GRPC)
+	}
+	return nil
+}
+
+// hostOf returns the host of an address to listen on. An empty address would listen on every interface, and an empty port on any.
+func hostOf(flag, address string) (string, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || port == "" {
+		return "", fmt.Errorf("%s: not an address, got %q (want host:port)", flag, address)
+	}
+	return host, nil
 }
 
 func listen(opts Options) (*listeners, error) {
