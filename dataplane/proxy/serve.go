@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"apigateway/dataplane/internal/configsync"
 	"apigateway/dataplane/internal/exchange"
 	"apigateway/dataplane/internal/http1"
 )
@@ -25,6 +27,8 @@ func (p *plane) servePublic(ctx context.Context, public net.Listener) error {
 		}
 		p.address.set(public)
 		p.port.Store(&port)
+	} else {
+		p.waitGrace(ctx)
 	}
 	p.log.Info("serving", "http", p.address.get(), "configured", p.holder.Load() != nil)
 	if p.opts.Started != nil {
@@ -42,6 +46,18 @@ func (p *plane) servePublic(ctx context.Context, public net.Listener) error {
 		return fmt.Errorf("serve %s: %w", public.Addr(), err)
 	}
 	return nil
+}
+
+// waitGrace gives the control plane or the cache their moment to bring the first configuration. Clients of a data plane that restarts wait
+// in the listener's queue meanwhile, instead of being told that it is not configured.
+func (p *plane) waitGrace(ctx context.Context) {
+	grace := time.NewTimer(2 * configsync.Grace)
+	defer grace.Stop()
+	select {
+	case <-p.sync.Configured():
+	case <-grace.C:
+	case <-ctx.Done():
+	}
 }
 
 func (p *plane) newServer() (*http1.Server, error) {
