@@ -51,8 +51,9 @@ type candidate struct {
 	holds store.Ancestor
 }
 
-// adopt compares the keys of the picked members with the store's and, unless dryRun, begins an epoch that descends from theirs. That
-// ends every stream; all data planes learn of the epoch when they are back, a moment later.
+// adopt compares the keys of the picked members with the store's and, unless dryRun, logs what changes and begins an epoch that descends
+// from theirs. Others whose state that epoch covers cannot be left out: they are compared and named like the picked ones. That ends every
+// stream; all data planes learn of the epoch when they are back, a moment later.
 func (a *adopter) adopt(ctx context.Context, pick func(store.State) ([]candidate, error), dryRun bool) (adoption, error) {
 	ctx, cancel := context.WithTimeout(ctx, adoptTimeout)
 	defer cancel()
@@ -62,23 +63,66 @@ func (a *adopter) adopt(ctx context.Context, pick func(store.State) ([]candidate
 	case <-ctx.Done():
 		return adoption{}, ctx.Err()
 	}
-	picked, err := pick(a.publisher.State())
-	if err != nil {
+	head := a.publisher.State()
+	picked, err := pick(head)
+	if err != nil || len(picked) == 0 {
 		return adoption{}, err
 	}
 	var out adoption
-	for _, c := range picked {
-		rows, err := a.compare(ctx, c)
-		if err != nil {
-			return adoption{}, fmt.Errorf("keys of data plane %q: %w", c.ID(), err)
-		}
-		out.rows, out.ids = append(out.rows, rows...), append(out.ids, c.ID())
+	if picked, out.rows, err = a.compareAll(ctx, picked, head); err != nil {
+		return adoption{}, err
 	}
-	if dryRun || len(picked) == 0 {
+	for _, c := range picked {
+		out.ids = append(out.ids, c.ID())
+	}
+	if dryRun {
 		return out, nil
+	}
+	for _, c := range out.rows { // before it happens: afterwards there may be nobody left to say it
+		a.log.Warn("adoption changes a key", "dataplane", c.GetDataplane(), "key", c.GetName(), "revived", c.GetRevived(), "dropped", c.GetDropped())
 	}
 	out.epoch, err = a.beginEpoch(ctx, picked)
 	return out, err
+}
+
+// compareAll compares the keys of the picked members, and of those that come along: also of the ones that connect meanwhile.
+func (a *adopter) compareAll(ctx context.Context, picked []candidate, head store.State) (_ []candidate, rows []*gatewayv1.KeyChange, _ error) {
+	for i := 0; ; i++ {
+		if i == len(picked) {
+			if picked = a.appendCovered(picked, head); i == len(picked) {
+				return picked, rows, nil
+			}
+		}
+		more, err := a.compare(ctx, picked[i])
+		if err != nil {
+			return nil, nil, fmt.Errorf("keys of data plane %q: %w", picked[i].ID(), err)
+		}
+		rows = append(rows, more...)
+	}
+}
+
+// appendCovered appends every other foreign member that will follow too once the store descends from the state of the picked ones: it
+// holds no more of the same epoch.
+func (a *adopter) appendCovered(picked []candidate, head store.State) []candidate {
+	has, newest := make(map[*fleet.Member]bool, len(picked)), make(map[string]uint64, 1)
+	for _, c := range picked {
+		has[c.Member] = true
+		newest[c.holds.Epoch] = max(newest[c.holds.Epoch], c.holds.Revision)
+	}
+	for _, m := range a.fleet.Members() {
+		before := len(picked)
+		if has[m] {
+			continue
+		}
+		if picked = appendForeign(picked, m, head); len(picked) == before {
+			continue
+		}
+		holds := picked[before].holds
+		if reach, ok := newest[holds.Epoch]; !ok || holds.Revision > reach {
+			picked = picked[:before]
+		}
+	}
+	return picked
 }
 
 func (a *adopter) beginEpoch(ctx context.Context, picked []candidate) (string, error) {

@@ -101,8 +101,8 @@ func (p *plane) connect(h *gatewayv1.Hello) {
 		p.x.rt.Fatal(err)
 	}
 	p.wire = &wire{stream: stream, cancel: cancel, in: make(chan *gatewayv1.SyncResponse, 10_000), reading: true}
-	p.gate = sync.NewCond(&p.wire.mu)
-	go p.wire.receive()
+	p.gate = sync.NewCond(&p.mu)
+	go p.receive()
 	p.open, p.welcome, p.said, p.silent, p.doomed = true, nil, time.Now(), false, false
 	p.faulty = p.instance == "second"
 	p.busy, p.told = map[gatewayv1.Part]time.Time{}, map[gatewayv1.Part]uint64{}
@@ -174,21 +174,21 @@ func (p *plane) applied(part gatewayv1.Part) {
 }
 
 // poll takes in what has come.
-func (p *plane) poll() (any bool) {
+func (p *plane) poll() (some bool) {
 	for p.wire != nil && p.open {
 		select {
 		case m, ok := <-p.in:
-			any = true
+			some = true
 			if !ok {
 				p.end()
-				return any
+				return some
 			}
 			p.hear(m)
 		default:
-			return any
+			return some
 		}
 	}
-	return any
+	return some
 }
 
 func (p *plane) end() {

@@ -24,11 +24,12 @@ import (
 // go test -run TestHostilePlanes ./controlplane/internal/grpcapi -rapid.checks=10000 is the long form.
 func TestHostilePlanes(t *testing.T) {
 	if checks := flag.Lookup("rapid.checks"); checks.Value.String() == checks.DefValue {
-		_ = checks.Value.Set("40") // the short form
+		_ = checks.Value.Set("30") // the short form
 	}
 	rapid.Check(t, func(rt *rapid.T) {
 		bubble(t, func(t *testing.T) {
-			x := &machine{rt: rt, t: t, w: newWorld(t, options{timings: defaultTimings}), ever: map[string]uint64{}}
+			t.Helper()
+			x := &machine{rt: rt, w: newWorld(t, options{timings: defaultTimings}), ever: map[string]uint64{}}
 			defer x.stop()
 			rt.Repeat(map[string]func(*rapid.T){
 				"":          x.check,
@@ -80,7 +81,6 @@ func bubble(t *testing.T, test func(t *testing.T)) {
 // machine is one run.
 type machine struct {
 	rt       *rapid.T
-	t        *testing.T // of the bubble
 	w        *world
 	planes   []*plane // one of each id at most
 	watchers []*watcher

@@ -90,13 +90,14 @@ func (s *syncServer) receiveHello(stream gatewayv1.SyncService_SyncServer) (*gat
 	return hello, checkHello(hello)
 }
 
+// adoptOnArrival adopts m and those that come along. One of them may go meanwhile: then it is done without it.
 func (s *syncServer) adoptOnArrival(ctx context.Context, m *fleet.Member) error {
-	done, err := s.adopter.adopt(ctx, adoptOne(m), false)
+	_, err := s.adopter.adopt(ctx, adoptOne(m), false)
+	for errors.Is(err, fleet.ErrDisconnected) && ctx.Err() == nil {
+		_, err = s.adopter.adopt(ctx, adoptOne(m), false)
+	}
 	if err != nil && ctx.Err() == nil {
 		s.log.Error("cannot adopt data plane", "dataplane", m.ID(), "err", err)
-	}
-	for _, c := range done.rows {
-		s.log.Warn("adoption changes a key", "dataplane", c.GetDataplane(), "key", c.GetName(), "revived", c.GetRevived(), "dropped", c.GetDropped())
 	}
 	return err
 }

@@ -31,8 +31,8 @@ func (a *app) dataPlanesAdoptCommand() *cobra.Command {
 		Long: `Make foreign data planes follow this control plane's store.
 
 A foreign data plane serves what another store's history gave it. Adopting it may revive keys that were revoked there, and
-drop keys that only it knows: each one is listed before anything happens. On a terminal you are asked to confirm (--yes
-does not ask); otherwise adoption goes on.`,
+drop keys that only it knows: each one is listed before anything happens. Others that hold no more of the same history
+come along and are named too. On a terminal you are asked to confirm (--yes does not ask); otherwise adoption goes on.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if o.all == (len(args) > 0) {
 				return usagef("want either IDs or --all")
