@@ -115,4 +115,3 @@ func (n *network) copy(to, from net.Conn) {
 		}
 	}
 }
-

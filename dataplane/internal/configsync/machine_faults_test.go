@@ -1,6 +1,7 @@
 package configsync
 
 import (
+	"maps"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
@@ -94,9 +95,7 @@ func (x *machine) digest(t *rapid.T, id gatewayv1.Part) []byte {
 func (x *machine) makes(id gatewayv1.Part, rec *gatewayv1.Record) bool {
 	s := newStore("")
 	if k := x.has[id]; k != nil {
-		for ref, value := range k.entries {
-			s.entries[id][ref] = value
-		}
+		maps.Copy(s.entries[id], k.entries)
 	}
 	for _, ref := range rec.GetRemoves() {
 		delete(s.entries[id], cache.Ref{Kind: ref.GetKind(), ID: ref.GetId()})
