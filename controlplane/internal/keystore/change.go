@@ -15,7 +15,8 @@ import (
 	gatewayv1 "apigateway/proto/gateway/v1"
 )
 
-// Add declares a key. The same name with the same hash succeeds again and changes nothing. Errors: ErrInvalid, ErrExists.
+// Add declares a key. The same request succeeds again and changes nothing: the same name, hash and services, and an end within a
+// minute of the first one. Errors: ErrInvalid, ErrExists.
 func (k *Keystore) Add(ctx context.Context, r AddRequest) (Change, error) {
 	now := k.now()
 	if err := checkAdd(r, now); err != nil {
@@ -35,7 +36,7 @@ func (k *Keystore) Add(ctx context.Context, r AddRequest) (Change, error) {
 			return nil, err
 		}
 		if old != nil {
-			return old, k.checkAgain(r, old)
+			return old, k.checkAgain(r, old, now)
 		}
 		if err := checkServices(tx, r); err != nil {
 			return nil, err
@@ -77,12 +78,46 @@ func checkSecretID(name, id string) error {
 	return nil
 }
 
-// checkAgain tells a retry of an Add from another Add of the same name.
-func (k *Keystore) checkAgain(r AddRequest, old *gatewayv1.Key) error {
-	if old.GetSource() != gatewayv1.KeySource_KEY_SOURCE_FILE && find(old, r.Hash) != nil {
-		return nil
+// retryWindow bounds the time between an Add and its retry: an operator's tool that counts a secret's life from now asks for as much later
+// an end.
+const retryWindow = time.Minute
+
+// checkAgain tells a retry of an Add, which may be answered like the first, from another Add of the same name.
+func (k *Keystore) checkAgain(r AddRequest, old *gatewayv1.Key, now time.Time) error {
+	secret := find(old, r.Hash)
+	if old.GetSource() == gatewayv1.KeySource_KEY_SOURCE_FILE || secret == nil {
+		return fmt.Errorf("key %q: %w, declared in %s", r.Name, ErrExists, k.source(r.Name, old))
 	}
-	return fmt.Errorf("key %q: %w, declared in %s", r.Name, ErrExists, k.source(r.Name, old))
+	expires := fromMillis(secret.GetExpiresAtMs())
+	if !expires.IsZero() && !expires.After(now) {
+		return fmt.Errorf("key %q: %w, but this secret expired at %s", r.Name, ErrExists, expiryText(expires))
+	}
+	if !slices.Equal(sorted(r.Services), sorted(old.GetServices())) || old.GetOnly() != (len(r.Services) > 0) {
+		return fmt.Errorf("key %q: %w with another scope, got %s (want %s)", r.Name, ErrExists, scopeText(len(r.Services) > 0, r.Services),
+			scopeText(old.GetOnly(), old.GetServices()))
+	}
+	if expires.IsZero() != r.ExpiresAt.IsZero() || r.ExpiresAt.Sub(expires).Abs() > retryWindow {
+		return fmt.Errorf("key %q: %w with another expiry, got %s (want %s)", r.Name, ErrExists, expiryText(r.ExpiresAt), expiryText(expires))
+	}
+	return nil
+}
+
+func sorted(services []string) []string {
+	return slices.Compact(slices.Sorted(slices.Values(services)))
+}
+
+func scopeText(only bool, services []string) string {
+	if !only {
+		return "all services"
+	}
+	return "services " + strings.Join(services, ", ")
+}
+
+func expiryText(at time.Time) string {
+	if at.IsZero() {
+		return "never"
+	}
+	return at.UTC().Format(time.RFC3339)
 }
 
 func checkServices(tx publish.Tx, r AddRequest) error {

@@ -82,6 +82,51 @@ func TestAddRefuses(t *testing.T) {
 	}
 }
 
+// Only what asks for the very key that is there may be told that it is.
+func TestAddAgain(t *testing.T) {
+	f := setup(t)
+	scoped := AddRequest{Name: "scoped", Hash: hash("s"), ExpiresAt: start.Add(time.Hour), Services: []string{"users"}}
+	open := AddRequest{Name: "open", Hash: hash("o")}
+	for _, r := range []AddRequest{scoped, open} {
+		if _, err := f.Add(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	with := func(r AddRequest, expires time.Duration, services ...string) AddRequest {
+		r.ExpiresAt, r.Services = time.Time{}, services
+		if expires != 0 {
+			r.ExpiresAt = start.Add(expires)
+		}
+		return r
+	}
+	for _, test := range []struct {
+		name    string
+		after   time.Duration
+		request AddRequest
+		want    string
+	}{
+		{"the same", 0, scoped, ""},
+		{"the same for all", 0, open, ""},
+		{"seconds later", 5 * time.Second, with(scoped, time.Hour+5*time.Second, "users"), ""},
+		{"a service twice", 0, with(scoped, time.Hour, "users", "users"), ""},
+		{"no scope", 0, with(scoped, time.Hour), `key "scoped": exists with another scope, got all services (want services users)`},
+		{"a scope", 0, with(open, 0, "users"), `key "open": exists with another scope, got services users (want all services)`},
+		{"ends later", 0, with(scoped, 2*time.Hour, "users"), `key "scoped": exists with another expiry, got 2026-11-23T14:00:00Z (want 2026-11-23T13:00:00Z)`},
+		{"ends earlier", 0, with(scoped, time.Minute, "users"), `key "scoped": exists with another expiry, got 2026-11-23T12:01:00Z (want 2026-11-23T13:00:00Z)`},
+		{"never ends", 0, with(scoped, 0, "users"), `key "scoped": exists with another expiry, got never (want 2026-11-23T13:00:00Z)`},
+		{"ends", 0, with(open, time.Hour), `key "open": exists with another expiry, got 2026-11-23T13:00:00Z (want never)`},
+		{"expired", time.Hour, with(scoped, 2*time.Hour, "users"), `key "scoped": exists, but this secret expired at 2026-11-23T13:00:00Z`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			f.now = start.Add(test.after)
+			_, err := f.Add(t.Context(), test.request)
+			if test.want == "" && err != nil || test.want != "" && (!errors.Is(err, ErrExists) || err.Error() != test.want) {
+				t.Errorf("Add() = %v, want %q", err, test.want)
+			}
+		})
+	}
+}
+
 func TestRevoke(t *testing.T) {
 	f := setup(t)
 	f.add(t, "alice", "a")
