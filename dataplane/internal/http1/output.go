@@ -79,22 +79,20 @@ func (o *output) write(p []byte) error {
 	}
 }
 
-// splice moves what src has to the client without copying it: src is a TCP connection, a file, or a LimitedReader of one. A source that is
-// silent is not the client's fault, so only files are bounded by the time-out.
+// splice moves what src has to the client without copying it: src is a TCP connection, a file, or a LimitedReader of one. The client has
+// as long for a piece as for its bytes in pieces of writePiece; a source of which not all is here yet spends of that time.
 func (o *output) splice(src *io.LimitedReader) (n int64, err error) {
 	conn := o.nc.(*net.TCPConn)
-	_, file := src.R.(*os.File)
-	for total := src.N; total > 0; {
-		piece := io.LimitedReader{R: src.R, N: min(total, filePiece)}
+	for stuck := false; src.N > n; {
+		piece := io.LimitedReader{R: src.R, N: min(src.N-n, filePiece)}
 		want := piece.N
-		if file {
-			o.within(o.timeout)
-		}
+		o.within(o.timeout * filePiece / writePiece)
 		moved, err := conn.ReadFrom(&piece)
+		again := err != nil && o.spurious(err) && (moved > 0 || !stuck) // a deadline of the source's is found over for ever
 		o.within(0)
 		n += moved
-		total -= moved
-		if err != nil && !o.spurious(err) || err == nil && moved < want {
+		stuck = moved == 0
+		if err != nil && !again || err == nil && moved < want {
 			return n, err
 		}
 	}

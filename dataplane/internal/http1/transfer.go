@@ -68,15 +68,16 @@ func (b *body) WriteNTo(dst io.Writer, limit int64) (n int64, err error) {
 
 // splice moves src, which reads the connection, to another one.
 func (in *input) splice(to *net.TCPConn, src *io.LimitedReader) (n int64, err error) {
-	for {
+	for stuck := false; ; {
 		moved, err := to.ReadFrom(src)
 		n += moved
 		if err == nil && src.N > 0 {
 			return n, io.EOF
 		}
-		if err == nil || !in.spurious(err) {
+		if err == nil || !in.spurious(err) || moved == 0 && stuck { // a deadline of the other's is found over for ever
 			return n, err
 		}
+		stuck = moved == 0
 	}
 }
 
