@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"apigateway/dataplane/internal/cache"
 	gatewayv1 "apigateway/proto/gateway/v1"
@@ -38,9 +37,7 @@ type replica struct {
 	keys      keysPart
 	follows   bool   // the current stream's store
 	epoch     string // of that store
-	whole     bool   // the cache held both parts: a state that was served before
 	graceOver bool
-	gone      *time.Timer // runs the grace from the end of the last stream that was followed; nil: none has ended yet
 }
 
 // part is what both parts have in common.
@@ -49,7 +46,6 @@ type part struct {
 	present bool        // something was received, and be it that there is nothing
 	state   cache.State // of what was received; its digest was checked
 	target  uint64      // newest revision by the last Welcome
-	refused uint64      // newest revision since then that was passed over for its size
 	broken  bool        // what was received contradicts its digest: asked for whole
 	staging *staging    // nil: no snapshot is under way
 	unsaved bool        // the last change did not reach the cache
@@ -99,7 +95,6 @@ func (r *replica) load() {
 		r.config.restore(c)
 		r.buildLocked()
 	}
-	r.whole = r.config.present && r.keys.present
 	r.noteServingLocked()
 }
 
@@ -116,17 +111,12 @@ func (r *replica) loadPart(id gatewayv1.Part) *cache.Content {
 	return c
 }
 
-// reachedLocked reports whether p was received up to where the last Welcome said that the store is. What was rejected counts:
-// there is nothing to wait for.
-func (r *replica) reachedLocked(p *part) bool {
-	if !r.follows || !p.present {
-		return false
-	}
-	received := !p.broken && p.state.Epoch == r.epoch && p.state.Revision >= p.target
-	return received || p.refused > 0 && p.refused >= p.target
+// currentLocked reports whether p is as new as the last Welcome said that the store is.
+func (r *replica) currentLocked(p *part) bool {
+	return r.follows && p.present && !p.broken && p.state.Epoch == r.epoch && p.state.Revision >= p.target
 }
 
-// endGrace lets be served what is here, if it may: the control plane had its time.
+// endGrace lets the cache be served: the control plane had its time.
 func (r *replica) endGrace() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -134,45 +124,14 @@ func (r *replica) endGrace() {
 	r.publishLocked()
 }
 
-// lost notes the end of a stream. One that was followed may come back within the grace.
-func (r *replica) lost() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.follows {
-		return
-	}
-	r.follows, r.graceOver = false, false
-	if r.gone == nil {
-		r.gone = time.AfterFunc(Grace, r.endGrace)
-		return
-	}
-	r.gone.Reset(Grace)
-}
-
-// stop ends what lost began.
-func (r *replica) stop() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.gone != nil {
-		r.gone.Stop()
-	}
-}
-
-// mayBeginLocked reports whether it is time for the first service. Half of what a store has could be a key that it has revoked
-// since, or a port that it has left: both parts have to reach what Welcome named. After the grace a whole cache is served
-// whatever the control plane does, and what was received only if there is none to complete it.
-func (r *replica) mayBeginLocked() bool {
-	return r.reachedLocked(&r.config.part) && r.reachedLocked(&r.keys.part) || r.graceOver && (r.whole || !r.follows)
-}
-
 // publishLocked serves the newest build, if it is time. The configuration waits for the keys: without them it would refuse
-// everybody.
+// everybody. A cached one also waits for a control plane that may bring a newer one.
 func (r *replica) publishLocked() bool {
 	c := &r.config
 	if c.built == nil || !r.keys.present {
 		return false
 	}
-	if r.opts.Holder.Load() == nil && !r.mayBeginLocked() {
+	if c.cached && !r.graceOver && (!r.currentLocked(&c.part) || !r.currentLocked(&r.keys.part)) {
 		return false
 	}
 	if r.opts.Holder.Load() != c.built {
