@@ -26,6 +26,9 @@ import (
 	"strings"
 )
 
+// MaxSecret bounds a secret in bytes, made or not. Data planes refuse a longer one unread.
+const MaxSecret = 256
+
 const (
 	prefix      = "gk_"
 	base32      = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -136,6 +139,21 @@ func HashID(hash [32]byte) string {
 // its hash.
 func FileName(hash [32]byte) string {
 	return "file-" + hex.EncodeToString(hash[:fileHashLen/2])
+}
+
+// ValidSecret checks a string that is to be a secret, made or not: 1 to MaxSecret bytes of printable ASCII, without spaces at the
+// ends, which HTTP takes off a field. It returns nil for a valid one.
+func ValidSecret(s string) error {
+	if s == "" || len(s) > MaxSecret {
+		return fmt.Errorf("secret: wrong length, got %d bytes (want 1 to %d)", len(s), MaxSecret)
+	}
+	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return fmt.Errorf("secret: wrong character, got %d bytes (want printable ASCII)", len(s))
+	}
+	if s[0] == ' ' || s[len(s)-1] == ' ' {
+		return fmt.Errorf("secret: space at an end, got %d bytes (want none)", len(s))
+	}
+	return nil
 }
 
 // ValidName checks the name of a key or a service: 1 to 64 of the characters A-Z, a-z, 0-9, dot, underscore and

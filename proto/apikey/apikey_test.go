@@ -114,6 +114,31 @@ func TestHash(t *testing.T) {
 	}
 }
 
+func TestValidSecret(t *testing.T) {
+	for _, tt := range []struct{ secret, want string }{
+		{zeros, ""},
+		{"a", ""},
+		{"two words", ""},
+		{"~!", ""},
+		{strings.Repeat("x", 256), ""},
+		{"", "secret: wrong length, got 0 bytes (want 1 to 256)"},
+		{strings.Repeat("x", 257), "secret: wrong length, got 257 bytes (want 1 to 256)"},
+		{" hush", "secret: space at an end, got 5 bytes (want none)"},
+		{"hush ", "secret: space at an end, got 5 bytes (want none)"},
+		{"hu\tsh", "secret: wrong character, got 5 bytes (want printable ASCII)"},
+		{"hush\x7f", "secret: wrong character, got 5 bytes (want printable ASCII)"},
+		{"husché", "secret: wrong character, got 7 bytes (want printable ASCII)"},
+	} {
+		got := ""
+		if err := ValidSecret(tt.secret); err != nil {
+			got = err.Error()
+		}
+		if got != tt.want {
+			t.Errorf("ValidSecret(%q) = %q, want %q", tt.secret, got, tt.want)
+		}
+	}
+}
+
 func TestValidName(t *testing.T) {
 	tests := []struct {
 		name string

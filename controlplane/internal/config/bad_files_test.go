@@ -80,7 +80,7 @@ var badFiles = map[string][]string{
 		`7:27: middleware_config.auth_apikey.valid_keys[3].sha256: wrong type, got a mapping (want 64 hex digits in quotes)`,
 	},
 	"key_long": {
-		`4:9: middleware_config.auth_apikey.valid_keys[0]: no request can carry this, got 1025 bytes (want 1 to 1024, no white space at the ends, no control characters)`,
+		`4:9: middleware_config.auth_apikey.valid_keys[0]: secret: wrong length, got 257 bytes (want 1 to 256)`,
 	},
 	"key_name": {
 		`4:16: middleware_config.auth_apikey.valid_keys[0].name: not a name, got text of 11 characters (want 1 to 64 of A-Z a-z 0-9 . _ -)`,
@@ -99,9 +99,9 @@ var badFiles = map[string][]string{
 		`5:9: middleware_config.auth_apikey.valid_keys[1]: not text, got a date (want text in quotes, or {name, key} or {name, sha256})`,
 		`6:9: middleware_config.auth_apikey.valid_keys[2]: wrong type, got a list (want text in quotes, or {name, key} or {name, sha256})`,
 		`7:8: middleware_config.auth_apikey.valid_keys[3]: not text, got nothing (want text in quotes, or {name, key} or {name, sha256})`,
-		`8:9: middleware_config.auth_apikey.valid_keys[4]: no request can carry this, got 0 bytes (want 1 to 1024, no white space at the ends, no control characters)`,
-		`9:9: middleware_config.auth_apikey.valid_keys[5]: no request can carry this, got 10 bytes (want 1 to 1024, no white space at the ends, no control characters)`,
-		`10:9: middleware_config.auth_apikey.valid_keys[6]: no request can carry this, got 9 bytes (want 1 to 1024, no white space at the ends, no control characters)`,
+		`8:9: middleware_config.auth_apikey.valid_keys[4]: secret: wrong length, got 0 bytes (want 1 to 256)`,
+		`9:9: middleware_config.auth_apikey.valid_keys[5]: secret: space at an end, got 10 bytes (want none)`,
+		`10:9: middleware_config.auth_apikey.valid_keys[6]: secret: wrong character, got 9 bytes (want printable ASCII)`,
 	},
 	"limits": {
 		`1:30: limits.rate_limit_buckets: out of range, got 0 (want 1 to 100000000)`,

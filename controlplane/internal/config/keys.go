@@ -11,9 +11,6 @@ import (
 
 // No message of this file quotes a value: it may be a secret, in the wrong place or mistyped.
 
-// maxSecret bounds a secret in bytes. A request head has 32 KiB.
-const maxSecret = 1024
-
 // secretKey is a key while it is read.
 type secretKey struct {
 	Key
@@ -76,8 +73,8 @@ func decodePlainKey(d *decoder, p *place, k *secretKey) {
 		return
 	}
 	secret := p.node.Value
-	if len(secret) == 0 || len(secret) > maxSecret || secret != strings.TrimSpace(secret) || strings.ContainsFunc(secret, isControl) {
-		d.mistake(p, "no request can carry this, got %d bytes (want 1 to %d, no white space at the ends, no control characters)", len(secret), maxSecret)
+	if err := apikey.ValidSecret(secret); err != nil {
+		d.mistake(p, "%v", err)
 		return
 	}
 	if _, err := apikey.Parse(secret); err != nil && strings.HasPrefix(secret, "gk_") {
@@ -86,8 +83,6 @@ func decodePlainKey(d *decoder, p *place, k *secretKey) {
 	k.Hash = apikey.Hash(secret)
 	k.SecretID = apikey.SecretID(secret)
 }
-
-func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 
 func decodeKeyHash(d *decoder, p *place, k *secretKey) {
 	k.sources++

@@ -14,13 +14,9 @@ import (
 	gatewayv1 "apigateway/proto/gateway/v1"
 )
 
-const (
-	// weakSecret is the length below which a secret of the caller's own is warned about. What is stored is a plain
-	// SHA-256: right for something random, quickly searched for something short.
-	weakSecret = 20
-	// maxSecret bounds a secret of the caller's own; a longer one would not fit beside other headers.
-	maxSecret = 4096
-)
+// weakSecret is the length below which a secret of the caller's own is warned about. What is stored is a plain
+// SHA-256: right for something random, quickly searched for something short.
+const weakSecret = 20
 
 // keysAdd is "keys add".
 type keysAdd struct {
@@ -39,8 +35,9 @@ func (a *app) keysAddCommand() *cobra.Command {
 		Long: `Add an API key and show its secret once.
 
 The secret is made here. The control plane gets the name and the SHA-256 of the secret, nothing else, so nobody can show
-it again. With --key it is yours: any printable ASCII without spaces. One shorter than 20 characters is taken with a
-warning, since its hash can be searched. Repeating the command with the same name and --key is safe.`,
+it again. With --key it is yours: up to 256 characters of printable ASCII, without spaces at the ends. One shorter than
+20 characters is taken with a warning, since its hash can be searched. Repeating the command with the same name and
+--key is safe.`,
 		Example: `  gatewayctl keys add alice --expires-in 90d --services users,orders --wait
   gatewayctl keys add bob --key - < secret.txt`,
 		Args:              operands(1, 1, "NAME"),
@@ -118,11 +115,8 @@ func (o *keysAdd) secret() (string, error) {
 // checkSecret refuses what no client could send as a header, and warns about what can be guessed. It never repeats the
 // secret.
 func (o *keysAdd) checkSecret(secret string) error {
-	if secret == "" || len(secret) > maxSecret {
-		return usagef("--key: wrong length, got %d bytes (want 1 to %d)", len(secret), maxSecret)
-	}
-	if strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
-		return usagef("--key: wrong character (want printable ASCII without spaces)")
+	if err := apikey.ValidSecret(secret); err != nil {
+		return usagef("--key: %w", err)
 	}
 	if _, err := apikey.Parse(secret); errors.Is(err, apikey.ErrChecksum) {
 		return usagef("--key: %w", err)
@@ -136,7 +130,7 @@ func (o *keysAdd) checkSecret(secret string) error {
 
 // readLine returns the first line of r without its end. What follows is not read.
 func readLine(r io.Reader) (string, error) {
-	line, err := bufio.NewReader(io.LimitReader(r, maxSecret+2)).ReadString('\n')
+	line, err := bufio.NewReader(io.LimitReader(r, apikey.MaxSecret+2)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", err
 	}

@@ -190,10 +190,10 @@ func TestKeysUsage(t *testing.T) {
 		{"keys add a --expires-in --1h", `--expires-in: got "--1h" (want a duration such as 90d, 12h or 1w, or never)`},
 		{"keys add a --services ,", "--services: name: wrong length, got 0 bytes (want 1 to 64)"},
 		{"keys add a --services=", "--services: got none (leave it out to admit all)"},
-		{"keys add a --key -", "--key: wrong length, got 0 bytes (want 1 to 4096)"},
-		{"keys add a --key é", "--key: wrong character (want printable ASCII without spaces)"},
+		{"keys add a --key -", "--key: secret: wrong length, got 0 bytes (want 1 to 256)"},
+		{"keys add a --key é", "--key: secret: wrong character, got 2 bytes (want printable ASCII)"},
 		{"keys add a --key gk_000000000000_00000000000000000000003AlBeM", "--key: key: wrong checksum (mistyped?)"},
-		{"keys add a --key " + strings.Repeat("x", 4097), "--key: wrong length, got 4097 bytes (want 1 to 4096)"},
+		{"keys add a --key " + strings.Repeat("x", 257), "--key: secret: wrong length, got 257 bytes (want 1 to 256)"},
 		{"keys rotate a --overlap soon", `--overlap: got "soon" (want a duration such as 90d, 12h or 1w)`},
 	}
 	for _, tt := range tests {

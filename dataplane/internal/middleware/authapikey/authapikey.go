@@ -25,12 +25,13 @@ import (
 	"apigateway/dataplane/internal/exchange"
 	"apigateway/dataplane/internal/keys"
 	"apigateway/dataplane/internal/refusal"
+	"apigateway/proto/apikey"
 )
 
 const (
-	keyField  = "X-Api-Key"     // canonical form of X-API-KEY
-	nameField = "X-Gateway-Key" // tells the backend whose request it is
-	maxKey    = 256             // bytes; longer ones are refused before they are hashed
+	keyField  = "X-Api-Key"      // canonical form of X-API-KEY
+	nameField = "X-Gateway-Key"  // tells the backend whose request it is
+	maxKey    = apikey.MaxSecret // bytes; longer ones are refused before they are hashed
 
 	// challenge is what a 401 must carry (RFC 9110 §15.5.2). No scheme is registered for keys in a field of their own.
 	challenge = `ApiKey realm="gateway"`
