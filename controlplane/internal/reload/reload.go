@@ -74,7 +74,7 @@ func (f *File) Load(ctx context.Context, data []byte) error {
 		f.note(config.Mistakes{{File: f.path, Message: err.Error()}})
 		return fmt.Errorf("store configuration: %w", err)
 	}
-	f.accept(cfg)
+	f.accept(cfg, commit.Changed)
 	for _, w := range warnings {
 		f.log.Warn("configuration", "warning", w.String())
 	}
@@ -83,7 +83,8 @@ func (f *File) Load(ctx context.Context, data []byte) error {
 	return nil
 }
 
-func (f *File) accept(cfg *config.Config) {
+// accept notes what is in force. It was applied now if it changed anything, or is the first content since the start.
+func (f *File) accept(cfg *config.Config, changed bool) {
 	v := &view{services: make(map[string]bool, len(cfg.Services)), keyLines: make(map[string]int, len(cfg.Keys))}
 	for _, s := range cfg.Services {
 		v.services[s.Name] = true
@@ -93,7 +94,11 @@ func (f *File) accept(cfg *config.Config) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.inForce, f.status = v, status{appliedAt: time.Now()}
+	applied := f.status.appliedAt
+	if changed || applied.IsZero() {
+		applied = time.Now()
+	}
+	f.inForce, f.status = v, status{appliedAt: applied}
 }
 
 // refuse notes what is wrong with content that is not taken up.

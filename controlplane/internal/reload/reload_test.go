@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
@@ -250,12 +251,18 @@ func TestBadContentKeepsTheOld(t *testing.T) {
 		t.Errorf("mistakes differ (-want +got):\n%s", diff)
 	}
 	b.refuses("")
+	b.status.appliedAt = b.status.appliedAt.Add(-time.Hour) // so that a new moment would show
 	if got := b.Failures(); got != 2 {
 		t.Errorf("Failures() = %d, want 2", got)
 	}
 	b.load(file([]string{"users"}, alice))
-	if got := b.Status(); got.GetErrorAtMs() != 0 || len(got.GetMistakes()) != 0 || got.GetRevision() != was[1] {
-		t.Errorf("Status() after the old content came back = %v", got)
+	hourAgo := good.GetAppliedAtMs() - time.Hour.Milliseconds()
+	if got := b.Status(); got.GetErrorAtMs() != 0 || len(got.GetMistakes()) != 0 || got.GetRevision() != was[1] || got.GetAppliedAtMs() != hourAgo {
+		t.Errorf("Status() after the old content came back = %v, want no error, applied at %d", got, hourAgo)
+	}
+	b.load(file([]string{"users", "orders"}, alice))
+	if got := b.Status().GetAppliedAtMs(); got <= hourAgo {
+		t.Errorf("applied at %d after other content, want it later", got)
 	}
 	if strings.Contains(b.log.String(), "alices") {
 		t.Error("a secret is in the log")
