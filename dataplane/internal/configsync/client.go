@@ -10,6 +10,10 @@
 // What a data plane promises (the protocol is in proto/gateway/v1/sync.proto):
 //   - A configuration is built whole or not at all. One that cannot be built is rejected with its reason; the earlier build
 //     goes on serving, and what was received is kept, so that later records apply on top of it.
+//   - The first service waits until both parts have reached what Welcome named, or were rejected there: neither a key that is
+//     revoked by then nor a port that was left is ever served. A cache with both parts waits for Grace at the most. Without
+//     one the data plane is alive, not ready, and answers 503 until the parts are there; only if the control plane is gone
+//     for Grace meanwhile, what was received of both is served.
 //   - Keys are taken entry by entry, removals first. An entry that cannot be used admits nobody and is named.
 //   - Applied is sent when a change is served and, unless it says otherwise, on disk.
 //   - It never goes back within an epoch and follows only stores that descend from the one it has. Otherwise it is
@@ -38,7 +42,8 @@ import (
 
 // The protocol's times.
 const (
-	// Grace is how long a start waits for the control plane before it serves the cache.
+	// Grace is how long a start waits for the control plane before it serves the cache, and how long one that has nothing to
+	// serve waits for the control plane to come back before it serves what was received of a state.
 	Grace          = 500 * time.Millisecond
 	heartbeatEvery = 5 * time.Second
 	silence        = 15 * time.Second
@@ -103,6 +108,7 @@ func (c *Client) Run(ctx context.Context) {
 	defer wg.Wait()
 	grace := time.AfterFunc(Grace, c.replica.endGrace)
 	defer grace.Stop()
+	defer c.replica.stop()
 	wg.Go(func() { c.replica.watchDrift(ctx) })
 	c.follow(ctx)
 }

@@ -16,14 +16,13 @@ type configPart struct {
 	received   gatewayv1.Digest    // of entries
 	built      *snapshot.Snapshot  // newest good build; nil: none
 	builtState cache.State         // what built was built from
-	cached     bool                // built came from the cache and may be old
 	rejection  *gatewayv1.Rejected // what was received is not what was built, and why; nil: it is
 	unwritten  bool                // the cache has not all that came before the last message
 	owed       time.Time           // Applied is to be sent when built is served, counted from here; zero: nothing
 }
 
 func (c *configPart) restore(content *cache.Content) {
-	c.present, c.tried, c.cached = true, true, true
+	c.present, c.tried = true, true
 	c.state, c.received = content.State, content.State.Digest
 	c.entries = content.Entries
 }
@@ -63,9 +62,8 @@ func (r *replica) takeConfigLocked(fresh []*gatewayv1.Record, began time.Time) r
 		c.unwritten = c.unwritten || moved
 	}
 	if !r.buildLocked() {
-		return replies{message(c.rejection)}
+		return append(r.serveLocked(), message(c.rejection)) // what was built before need not wait for this revision any more
 	}
-	c.cached = false
 	c.owed = began
 	served := r.publishLocked()
 	r.saveConfigLocked(fresh)
@@ -102,7 +100,15 @@ func (r *replica) buildLocked() bool {
 	return true
 }
 
-// owedLocked returns the Applied of a build that is being served now.
+// serveLocked serves the newest build, if it is time, and returns the Applied that is owed for it.
+func (r *replica) serveLocked() replies {
+	if !r.publishLocked() {
+		return nil
+	}
+	return r.owedLocked()
+}
+
+// owedLocked returns the Applied of a build that is being served now. A revision of another store's epoch is none to report.
 func (r *replica) owedLocked() replies {
 	c := &r.config
 	if c.owed.IsZero() {
@@ -110,6 +116,9 @@ func (r *replica) owedLocked() replies {
 	}
 	took := time.Since(c.owed)
 	c.owed = time.Time{}
+	if c.builtState.Epoch != r.epoch {
+		return nil
+	}
 	r.opts.Log.Info("configuration applied", "revision", c.builtState.Revision, "services", c.built.Len(), "took", took)
 	return replies{message(&gatewayv1.Applied{
 		Part:       c.id,

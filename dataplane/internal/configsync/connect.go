@@ -38,6 +38,7 @@ func (c *Client) follow(ctx context.Context) {
 		began := time.Now()
 		err := c.connect(ctx, address)
 		c.replica.link.Store(linkDown)
+		c.replica.lost()
 		c.metrics.connected.Set(0)
 		if ctx.Err() != nil {
 			return

@@ -19,7 +19,7 @@ func (c *Client) hello() *gatewayv1.Hello {
 func (r *replica) hello() *gatewayv1.Hello {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.follows = false
+	r.followLocked(false)
 	r.forgetAnew() // this Hello is what was asked for
 	h := &gatewayv1.Hello{Epoch: r.epochLocked(), Rejected: r.config.rejection}
 	for _, p := range r.parts() {
@@ -67,7 +67,8 @@ func (r *replica) generationLocked(epoch string) uint64 {
 func (r *replica) takeWelcome(w *gatewayv1.Welcome) replies {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.follows, r.epoch = false, w.GetEpoch()
+	r.followLocked(false)
+	r.epoch = w.GetEpoch()
 	r.config.staging, r.keys.staging = nil, nil
 	if reason := w.GetForeign(); reason != "" {
 		r.link.Store(linkForeign)
@@ -79,19 +80,18 @@ func (r *replica) takeWelcome(w *gatewayv1.Welcome) replies {
 		r.opts.Log.Error("control plane is not followed, serving what is here", "err", err)
 		return refuse(w, err)
 	}
-	r.follows = true
+	r.followLocked(true)
+	for _, p := range r.parts() { // all before the first is taken over
+		p.target, p.refused = stateOf(w.GetParts(), p.id).GetRevision(), 0
+	}
 	r.link.Store(linkFollowing)
 	var out replies
 	for _, s := range w.GetParts() {
 		if p := r.partLocked(s.GetPart()); p != nil {
-			p.target = s.GetRevision()
 			out = append(out, r.alignLocked(p, s)...)
 		}
 	}
-	if r.publishLocked() {
-		out = append(out, r.owedLocked()...)
-	}
-	return out
+	return append(out, r.serveLocked()...)
 }
 
 // refuse tells a control plane that sees no reason why it is not followed.

@@ -242,10 +242,7 @@ func (r *replica) appliedKeysLocked(changed []cache.Ref, began time.Time) replie
 		NotDurable: k.unsaved,
 		Unusable:   k.name(changed),
 	})}
-	if r.publishLocked() {
-		out = append(out, r.owedLocked()...)
-	}
-	return out
+	return append(out, r.serveLocked()...)
 }
 
 // name lists unusable entries, in order of their names.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"apigateway/dataplane/internal/cache"
 	gatewayv1 "apigateway/proto/gateway/v1"
@@ -37,7 +38,10 @@ type replica struct {
 	keys      keysPart
 	follows   bool   // the current stream's store
 	epoch     string // of that store
+	whole     bool   // the cache held both parts: a state that was served before
 	graceOver bool
+	gone      *time.Timer // the grace from the end of the last stream that was followed; nil: none has ended yet
+	alone     bool        // it is over, and nothing is followed
 }
 
 // part is what both parts have in common.
@@ -46,6 +50,7 @@ type part struct {
 	present bool        // something was received, and be it that there is nothing
 	state   cache.State // of what was received; its digest was checked
 	target  uint64      // newest revision by the last Welcome
+	refused uint64      // newest revision since then that was passed over for its size
 	broken  bool        // what was received contradicts its digest: asked for whole
 	staging *staging    // nil: no snapshot is under way
 	unsaved bool        // the last change did not reach the cache
@@ -95,6 +100,7 @@ func (r *replica) load() {
 		r.config.restore(c)
 		r.buildLocked()
 	}
+	r.whole = r.config.present && r.keys.present
 	r.noteServingLocked()
 }
 
@@ -111,12 +117,17 @@ func (r *replica) loadPart(id gatewayv1.Part) *cache.Content {
 	return c
 }
 
-// currentLocked reports whether p is as new as the last Welcome said that the store is.
-func (r *replica) currentLocked(p *part) bool {
-	return r.follows && p.present && !p.broken && p.state.Epoch == r.epoch && p.state.Revision >= p.target
+// reachedLocked reports whether p was received up to where the last Welcome said that the store is. What was rejected counts:
+// there is nothing to wait for.
+func (r *replica) reachedLocked(p *part) bool {
+	if !r.follows || !p.present {
+		return false
+	}
+	received := !p.broken && p.state.Epoch == r.epoch && p.state.Revision >= p.target
+	return received || p.refused > 0 && p.refused >= p.target
 }
 
-// endGrace lets the cache be served: the control plane had its time.
+// endGrace lets a cached state be served: the control plane had its time.
 func (r *replica) endGrace() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -124,14 +135,58 @@ func (r *replica) endGrace() {
 	r.publishLocked()
 }
 
+// followLocked notes whether the current stream's store is followed.
+func (r *replica) followLocked(follows bool) {
+	switch {
+	case follows:
+		r.alone = false
+	case r.follows && r.gone == nil:
+		r.gone = time.AfterFunc(Grace, r.endGone)
+	case r.follows:
+		r.gone.Reset(Grace)
+	}
+	r.follows = follows
+}
+
+// endGone lets what was received be served: there is no control plane to complete it.
+func (r *replica) endGone() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.alone = !r.follows
+	r.publishLocked()
+}
+
+// lost notes the end of a stream.
+func (r *replica) lost() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.followLocked(false)
+}
+
+// stop ends what waits for a control plane to come back.
+func (r *replica) stop() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.gone != nil {
+		r.gone.Stop()
+	}
+}
+
+// mayBeginLocked reports whether it is time for the first service. Half of what a store has could hold a key that it has
+// revoked since, or a port that it has left: both parts have to reach what Welcome named. A whole cache was served before, and
+// waits for the grace only.
+func (r *replica) mayBeginLocked() bool {
+	return r.reachedLocked(&r.config.part) && r.reachedLocked(&r.keys.part) || r.whole && r.graceOver || r.alone
+}
+
 // publishLocked serves the newest build, if it is time. The configuration waits for the keys: without them it would refuse
-// everybody. A cached one also waits for a control plane that may bring a newer one.
+// everybody.
 func (r *replica) publishLocked() bool {
 	c := &r.config
 	if c.built == nil || !r.keys.present {
 		return false
 	}
-	if c.cached && !r.graceOver && (!r.currentLocked(&c.part) || !r.currentLocked(&r.keys.part)) {
+	if r.opts.Holder.Load() == nil && !r.mayBeginLocked() {
 		return false
 	}
 	if r.opts.Holder.Load() != c.built {

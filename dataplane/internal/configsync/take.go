@@ -102,9 +102,10 @@ func (r *replica) takeChunk(c *gatewayv1.SnapshotChunk) (replies, error) {
 }
 
 func (r *replica) rejectLocked(p *part, revision uint64, why error) replies {
+	p.refused = max(p.refused, revision)
 	r.metrics.rejected.Inc()
 	r.opts.Log.Error("snapshot rejected, serving previous", "part", p.id, "revision", revision, "err", why)
-	return replies{message(&gatewayv1.Rejected{Part: p.id, Revision: revision, Reason: why.Error()})}
+	return append(r.serveLocked(), message(&gatewayv1.Rejected{Part: p.id, Revision: revision, Reason: why.Error()}))
 }
 
 func (r *replica) takeSnapshotLocked(p *part, began time.Time) (replies, error) {
