@@ -136,7 +136,7 @@ func (g *gateway) finish(w http.ResponseWriter, r *http.Request, counters *refus
 		}
 	}
 	counters.Inc(x.Refusal)
-	if g.log.Enabled(x, slog.LevelDebug) {
+	if g.log.Enabled(r.Context(), slog.LevelDebug) {
 		g.trace(r, x)
 	}
 	if panicked != nil {

@@ -35,13 +35,13 @@ func (p *plane) servePublic(ctx context.Context, public net.Listener) error {
 		p.opts.Started(Addresses{HTTP: public.Addr().String(), Admin: p.admin})
 	}
 	served := make(chan error, 1)
-	go func() { served <- p.server.Serve(public) }()
+	go func() { served <- p.server.Serve(public) }() //nolint:contextcheck // requests have contexts of their own
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve %s: %w", public.Addr(), err)
 	case <-ctx.Done():
 	}
-	p.drain()
+	p.drain() //nolint:contextcheck // ctx has ended, the drain has a deadline of its own
 	if err := ignoreClosed(<-served); err != nil {
 		return fmt.Errorf("serve %s: %w", public.Addr(), err)
 	}

@@ -92,7 +92,9 @@ func TestHerdSharesOneCheckpoint(t *testing.T) {
 	}
 	for range 500 {
 		herd.Go(func() {
-			for f := (&follower{part: keys}); f.follow(t, p); {
+			f := &follower{part: keys}
+			for more := true; more; {
+				more = f.follow(t, p)
 			}
 		})
 	}
