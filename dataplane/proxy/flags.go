@@ -10,8 +10,10 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -94,12 +96,11 @@ func (o *Options) settle(args []string) error {
 	if o.Drain < 0 || o.DrainDelay < 0 {
 		return fmt.Errorf("--drain, --drain-delay: got %v and %v (want 0s or more)", o.Drain, o.DrainDelay)
 	}
-	if o.ID == "" {
-		id, err := defaultID(o.Listen)
-		if err != nil {
-			return fmt.Errorf("--id: %w (want a name)", err)
-		}
-		o.ID = id
+	if err := o.checkAddresses(); err != nil {
+		return err
+	}
+	if err := o.settleID(); err != nil {
+		return err
 	}
 	if o.Cache != "off" {
 		folder, err := filepath.Abs(cmp.Or(o.Cache, filepath.Join("data", "dataplane", strings.ReplaceAll(o.ID, ":", "_"))))
@@ -108,12 +109,57 @@ func (o *Options) settle(args []string) error {
 		}
 		o.Cache = folder
 	}
-	if !o.Insecure {
-		for _, address := range o.ControlPlanes {
-			if !loopback(address) {
-				return fmt.Errorf("--controlplane: got %s, which is not loopback (want a loopback address, or --insecure for plaintext on a network you trust)", address)
-			}
+	return nil
+}
+
+// checkAddresses refuses what would be listened on elsewhere than it says: an empty address is a random port of every
+// interface.
+func (o *Options) checkAddresses() error {
+	if err := checkListen(o.Listen); o.Listen != "" && err != nil {
+		return fmt.Errorf("--listen: %w", err)
+	}
+	if err := checkListen(o.Admin); err != nil {
+		return fmt.Errorf("--admin: %w", err)
+	}
+	if len(o.ControlPlanes) == 0 {
+		return errors.New("--controlplane: got none (want at least one address)")
+	}
+	for _, address := range o.ControlPlanes {
+		switch {
+		case address == "":
+			return fmt.Errorf("--controlplane: got an empty address in %q (want HOST:PORT)", o.ControlPlanes)
+		case !o.Insecure && !loopback(address):
+			return fmt.Errorf("--controlplane: got %s, which is not loopback (want a loopback address, or --insecure for plaintext on a network you trust)", address)
 		}
+	}
+	return nil
+}
+
+func checkListen(address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return fmt.Errorf("got %q (want HOST:PORT or :PORT, a port of 0 to 65535)", address)
+	}
+	return nil
+}
+
+// idForm is what the protocol allows as a data plane's id.
+var idForm = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
+
+// settleID gives o a name that is safe as that of the cache's folder, too.
+func (o *Options) settleID() error {
+	if o.ID == "" {
+		id, err := defaultID(o.Listen)
+		if err != nil {
+			return fmt.Errorf("--id: no host name, got %w (want a name)", err)
+		}
+		o.ID = id
+	}
+	if !idForm.MatchString(o.ID) || o.ID == "." || o.ID == ".." {
+		return fmt.Errorf("--id: got %q (want 1 to 128 of A-Z a-z 0-9 . _ : -, and neither . nor ..)", o.ID)
 	}
 	return nil
 }
