@@ -61,6 +61,9 @@ func parseFlags(args []string, stdout io.Writer) (*flags, error) {
 	if !slices.Contains([]string{"text", "json"}, f.logFormat) {
 		return nil, fmt.Errorf("--log-format: got %q (want text or json)", f.logFormat)
 	}
+	if f.check != "" && set.NArg() > 0 {
+		return nil, fmt.Errorf("--check: got the argument %q beside it (want the file to check alone)", set.Arg(0))
+	}
 	return f, f.options.Validate()
 }
 
@@ -77,15 +80,12 @@ func fromArgument(set *pflag.FlagSet) error {
 	return nil
 }
 
-// actions are flags that say what to do rather than how: they are no settings, and the environment does not set them.
-var actions = []string{"check", "version"}
-
 // fromEnvironment sets the flags that the command line did not from prefix and their name in capitals.
 func fromEnvironment(set *pflag.FlagSet, prefix string) (err error) {
 	set.VisitAll(func(f *pflag.Flag) {
 		name := prefix + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 		value, ok := os.LookupEnv(name)
-		if !ok || f.Changed || err != nil || slices.Contains(actions, f.Name) {
+		if !ok || f.Changed || err != nil || f.Name == "version" { // CONTROLPLANE_VERSION is likely to name a version
 			return
 		}
 		if e := set.Set(f.Name, value); e != nil {

@@ -63,6 +63,8 @@ func TestExitCodes(t *testing.T) {
 		{"two files", "a.yaml b.yaml", 2, "", `controlplane: got 2 arguments ["a.yaml" "b.yaml"] (want at most one, the configuration file) (see controlplane --help)` + "\n"},
 		{"a file twice", "--config a.yaml a.yaml", 2, "", "controlplane: got both --config and an argument (want one configuration file) (see controlplane --help)\n"},
 		{"not loopback", "--grpc 0.0.0.0:18000 good.yaml", 2, "", "which is not loopback"},
+		{"check two files", "--check good.yaml bad.yaml", 2, "", `controlplane: --check: got the argument "bad.yaml" beside it (want the file to check alone)`},
+		{"unknown store", "--store foo:/x good.yaml", 2, "", `controlplane: --store: store: unknown URL, got "foo:/x" (want bolt:…) (see controlplane --help)` + "\n"},
 		{"empty --grpc", "--grpc= good.yaml", 2, "", `controlplane: --grpc: not an address, got "" (want host:port) (see controlplane --help)` + "\n"},
 		{"--grpc without a port", "--insecure --grpc 127.0.0.1: good.yaml", 2, "", `--grpc: not an address, got "127.0.0.1:" (want host:port)`},
 		{"empty --http", "--http= good.yaml", 2, "", `--http: not an address, got "" (want host:port)`},
@@ -113,7 +115,8 @@ func TestEnvironment(t *testing.T) {
 		{"a bad value", map[string]string{"CONTROLPLANE_ADOPT": "perhaps"}, "", "", "CONTROLPLANE_ADOPT: "},
 		{"an empty address", map[string]string{"CONTROLPLANE_GRPC": ""}, "", "", `--grpc: not an address, got "" (want host:port)`},
 		{"a bad format", map[string]string{"CONTROLPLANE_LOG_FORMAT": "xml"}, "", "", `--log-format: got "xml"`},
-		{"what says what to do is no setting", map[string]string{"CONTROLPLANE_VERSION": "1.2.3", "CONTROLPLANE_CHECK": "x"}, "", "configs/gateway.yaml 127.0.0.1:18000 text", ""},
+		{"a version is no request to print it", map[string]string{"CONTROLPLANE_VERSION": "1.2.3"}, "", "configs/gateway.yaml 127.0.0.1:18000 text", ""},
+		{"check beside an argument", map[string]string{"CONTROLPLANE_CHECK": "x"}, "a.yaml", "", `--check: got the argument "a.yaml" beside it`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			for name, value := range test.env {
@@ -133,6 +136,15 @@ func TestEnvironment(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestCheckFromEnvironment(t *testing.T) {
+	files(t)
+	t.Setenv("CONTROLPLANE_CHECK", "bad.yaml")
+	var stdout, stderr bytes.Buffer
+	if code := run(t.Context(), []string{"--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0"}, &stdout, &stderr); code != 1 || !strings.HasSuffix(stdout.String(), "2 mistakes\n") {
+		t.Errorf("run() = %d, stdout %q, want 1 and 2 mistakes", code, stdout.String())
 	}
 }
 

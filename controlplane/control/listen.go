@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"syscall"
 	"time"
+
+	"apigateway/controlplane/internal/store"
 )
 
 // connectionTimeout bounds the handshake of a new gRPC connection.
@@ -23,6 +25,9 @@ func (o Options) Validate() error {
 	}
 	if _, err := hostOf("--http", o.HTTP); err != nil {
 		return err
+	}
+	if err := store.CheckURL(o.Store, stores); err != nil {
+		return fmt.Errorf("--store: %w", err)
 	}
 	if !o.Insecure && !loopback(host) {
 		return fmt.Errorf("--grpc: got %s, which is not loopback (want a loopback address, or --insecure for plaintext on a network you trust)", o.GRPC)

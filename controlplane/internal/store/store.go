@@ -171,11 +171,19 @@ type Opener func(rest string) (Store, error)
 
 // Open opens the store that a URL names, as "bolt:data/controlplane.db", with the opener of its scheme.
 func Open(url string, schemes map[string]Opener) (Store, error) {
-	scheme, rest, ok := strings.Cut(url, ":")
-	open := schemes[scheme]
-	if !ok || open == nil || rest == "" {
-		known := slices.Sorted(maps.Keys(schemes))
-		return nil, fmt.Errorf("store: unknown URL, got %q (want %s:…)", url, strings.Join(known, ":… or "))
+	if err := CheckURL(url, schemes); err != nil {
+		return nil, err
 	}
-	return open(strings.TrimPrefix(rest, "//"))
+	scheme, rest, _ := strings.Cut(url, ":")
+	return schemes[scheme](strings.TrimPrefix(rest, "//"))
+}
+
+// CheckURL returns the error of an Open that would not know what to open.
+func CheckURL(url string, schemes map[string]Opener) error {
+	scheme, rest, _ := strings.Cut(url, ":")
+	if schemes[scheme] == nil || rest == "" {
+		known := slices.Sorted(maps.Keys(schemes))
+		return fmt.Errorf("store: unknown URL, got %q (want %s:…)", url, strings.Join(known, ":… or "))
+	}
+	return nil
 }
