@@ -14,10 +14,10 @@ import (
 
 func TestUsage(t *testing.T) {
 	tests := []struct{ line, want string }{
-		{"kyes list", `unknown command "gatewayctl kyes", did you mean keys? (see gatewayctl --help)`},
-		{"frobnicate", `unknown command "gatewayctl frobnicate" (see gatewayctl --help)`},
-		{"keys lst", `unknown command "gatewayctl keys lst", did you mean list? (see gatewayctl keys --help)`},
-		{"completion elvish", `unknown command "gatewayctl completion elvish" (see gatewayctl completion --help)`},
+		{"kyes list", `unknown command "kyes" for "gatewayctl", did you mean keys? (see gatewayctl --help)`},
+		{"frobnicate", `unknown command "frobnicate" for "gatewayctl" (see gatewayctl --help)`},
+		{"keys lst", `unknown command "lst" for "gatewayctl keys", did you mean list? (see gatewayctl keys --help)`},
+		{"completion elvish", `unknown command "elvish" for "gatewayctl completion" (see gatewayctl completion --help)`},
 		{"completion bash extra", `unknown command "extra" for "gatewayctl completion bash" (see gatewayctl completion bash --help)`},
 		{"keys list --colour", "unknown flag: --colour (see gatewayctl keys list --help)"},
 		{"keys list -x", "unknown shorthand flag: 'x' in -x (see gatewayctl keys list --help)"},

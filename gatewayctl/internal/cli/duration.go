@@ -1,8 +1,8 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -14,6 +14,12 @@ const day = 24 * time.Hour
 // never is the --expires-in of a secret without an end.
 const never = "never"
 
+// maxDuration is the longest that the control plane takes: 100 years.
+const maxDuration = 100 * 365 * day
+
+// errTooLarge says that a duration is well written, but longer than maxDuration.
+var errTooLarge = errors.New("too large")
+
 // expiry returns when a secret ends that is valid for as long as --expires-in says, in Unix milliseconds; 0: never. An
 // end that is not ahead is refused, but is no wrong usage: it is well written, and scripts compute it.
 func (a *app) expiry(expiresIn string) (int64, error) {
@@ -23,6 +29,8 @@ func (a *app) expiry(expiresIn string) (int64, error) {
 	length, negative := strings.CutPrefix(expiresIn, "-")
 	d, err := parseDuration(length)
 	switch {
+	case errors.Is(err, errTooLarge):
+		return 0, usagef("--expires-in: %w", err)
 	case err != nil:
 		return 0, usagef("--expires-in: got %q (want a duration such as 90d, 12h or 1w, or never)", expiresIn)
 	case negative || d <= 0:
@@ -33,7 +41,7 @@ func (a *app) expiry(expiresIn string) (int64, error) {
 }
 
 // parseDuration reads a duration as Go writes them (36h, 1h30m), with two more units: d, of 24 hours, and w, of 7 days.
-// It takes no sign. 292 years are the most that fit.
+// It takes no sign, and 100 years at most.
 func parseDuration(s string) (time.Duration, error) {
 	if s == "" {
 		return 0, fmt.Errorf("got %q (want a duration such as 90d, 12h or 1w)", s)
@@ -43,7 +51,9 @@ func parseDuration(s string) (time.Duration, error) {
 		var part string
 		part, rest = cutPart(rest)
 		d, err := parsePart(part)
-		if err != nil || d > math.MaxInt64-sum {
+		if errors.Is(err, errTooLarge) || err == nil && d > maxDuration-sum {
+			return 0, fmt.Errorf("%w, got %q (want at most %dd)", errTooLarge, s, maxDuration/day)
+		} else if err != nil {
 			return 0, fmt.Errorf("got %q (want a duration such as 90d, 12h or 1w)", s)
 		}
 		sum += d
@@ -72,17 +82,22 @@ func parsePart(s string) (time.Duration, error) {
 	case 'w':
 		unit = 7 * day
 	default:
-		if d, err := time.ParseDuration(s); err == nil && s[0] != '-' && s[0] != '+' {
-			return d, nil
+		number = strings.TrimRightFunc(s, unicode.IsLetter)
+		one, err := time.ParseDuration("1" + s[len(number):])
+		if err != nil {
+			return 0, fmt.Errorf("no duration: %q", s)
 		}
-		return 0, fmt.Errorf("no duration: %q", s)
+		unit = one
 	}
 	if strings.Trim(number, "0123456789.") != "" {
 		return 0, fmt.Errorf("no number: %q", number)
 	}
 	n, err := strconv.ParseFloat(number, 64)
-	if err != nil || n*float64(unit) >= math.MaxInt64 {
-		return 0, fmt.Errorf("no number that fits: %q", number)
+	switch {
+	case err != nil && !errors.Is(err, strconv.ErrRange):
+		return 0, fmt.Errorf("no number: %q", number)
+	case n*float64(unit) > float64(maxDuration):
+		return 0, errTooLarge
 	}
 	return time.Duration(n * float64(unit)), nil
 }

@@ -61,9 +61,9 @@ func (a *app) report(cmd *cobra.Command, err error) int {
 func unknownCommand(cmd *cobra.Command, name string) error {
 	cmd.SuggestionsMinimumDistance = 2 // two letters swapped
 	if like := cmd.SuggestionsFor(name); len(like) > 0 {
-		return usagef("unknown command %q, did you mean %s?", cmd.CommandPath()+" "+name, like[0])
+		return usagef("unknown command %q for %q, did you mean %s?", name, cmd.CommandPath(), like[0])
 	}
-	return usagef("unknown command %q", cmd.CommandPath()+" "+name)
+	return usagef("unknown command %q for %q", name, cmd.CommandPath())
 }
 
 // missingCommand shows the help of a group, on stderr since nothing was done.
