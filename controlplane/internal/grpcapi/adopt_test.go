@@ -226,8 +226,10 @@ func TestAdoptCovers(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := &gatewayv1.AdoptDataPlanesResponse{Adopted: []string{"a", "b"}, Changes: []*gatewayv1.KeyChange{
-			{Dataplane: "a", Name: "carol", Revived: true}, {Dataplane: "a", Name: "of-a", Dropped: true},
-			{Dataplane: "b", Name: "carol", Revived: true}, {Dataplane: "b", Name: "of-b", Dropped: true},
+			{Dataplane: "a", Name: "carol", Revived: true},
+			{Dataplane: "a", Name: "of-a", Dropped: true},
+			{Dataplane: "b", Name: "carol", Revived: true},
+			{Dataplane: "b", Name: "of-b", Dropped: true},
 		}}
 		if !dryRun {
 			want.Epoch = w.publisher.State().Epoch
