@@ -256,7 +256,9 @@ var badFiles = map[string][]string{
 		`2:1: not YAML, found character that cannot start any token`,
 	},
 	"tag": {
-		`1:7: port: tag, got ! (want the value alone)`,
+		`1:7: port: tag, got !!str (want none: the value alone, in quotes if it begins with !)`,
+		`2:11: max_body: tag, got !size (want none: the value alone, in quotes if it begins with !)`,
+		`5:19: middleware_config.auth_apikey.valid_keys[0]: tag, got ! (want none: the value alone, in quotes if it begins with !)`,
 	},
 	"transport_list": {
 		`1:12: transport: wrong type, got a list (want a mapping)`,

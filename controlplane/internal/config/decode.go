@@ -103,13 +103,27 @@ func (d *decoder) expect(p *place, kind yaml.Kind, want string) bool {
 	case n.Kind == yaml.AliasNode:
 		d.mistake(p, "alias, got * (want the value itself)")
 	case n.Style&yaml.TaggedStyle != 0:
-		d.mistake(p, "tag, got ! (want the value alone)")
+		d.mistake(p, "tag, got %s (want none: the value alone, in quotes if it begins with !)", p.tag())
 	case n.Kind != kind:
 		d.mistake(p, "wrong type, got %s (want %s)", typeName(n), want)
 	default:
 		return true
 	}
 	return false
+}
+
+// tag shows the tag at p, unless it may be a key that begins with an exclamation mark, or hold the password of a URL.
+func (p *place) tag() string {
+	tag := p.node.ShortTag()
+	for at := p; at != nil; at = at.parent {
+		if at.field == "valid_keys" {
+			return "!"
+		}
+	}
+	if i := strings.LastIndexByte(tag, '@'); i >= 0 {
+		tag = "!…" + tag[i:]
+	}
+	return cut(tag)
 }
 
 func typeName(n *yaml.Node) string {
