@@ -74,6 +74,10 @@ func New(cfg Config, deps Deps) (chain.Middleware, error) {
 
 func (a *auth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	values := r.Header[keyField]
+	if len(values) == 0 {
+		a.refuse(w, r, "", "missing")
+		return
+	}
 	if len(values) != 1 || values[0] == "" || len(values[0]) > maxKey {
 		a.refuse(w, r, "", "malformed")
 		return

@@ -32,7 +32,7 @@ type Config struct {
 // Deps is what the middleware needs from the data plane.
 type Deps struct {
 	Breaker *breaker.Breaker // the service's own
-	Log     *slog.Logger     // tells each refusal at level debug; nil: slog.Default()
+	Log     *slog.Logger     // tells each decision at level debug; nil: slog.Default()
 }
 
 type guard struct {
@@ -53,21 +53,27 @@ func New(cfg Config, deps Deps) (chain.Middleware, error) {
 }
 
 func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := exchange.From(r.Context())
 	permit, ok := g.Breaker.Allow(time.Now())
 	if !ok {
-		g.refuse(w, r)
+		g.refuse(w, r, x)
 		return
 	}
 	c := &call{permit: permit}
 	defer c.end()
-	exchange.From(r.Context()).Observe(c)
+	x.Observe(c)
+	if g.Log.Enabled(x, slog.LevelDebug) {
+		g.Log.LogAttrs(x, slog.LevelDebug, "circuit_breaker passed", slog.String("service", g.Service),
+			slog.String("request_id", x.RequestID))
+	}
 	g.next.ServeHTTP(w, r)
 }
 
-func (g *guard) refuse(w http.ResponseWriter, r *http.Request) {
+func (g *guard) refuse(w http.ResponseWriter, r *http.Request, x *exchange.Exchange) {
 	wait := g.Breaker.RetryAfter(time.Now())
-	if ctx := r.Context(); g.Log.Enabled(ctx, slog.LevelDebug) {
-		g.Log.LogAttrs(ctx, slog.LevelDebug, "circuit_breaker refused", slog.String("service", g.Service), slog.Duration("retry_after", wait))
+	if g.Log.Enabled(x, slog.LevelDebug) {
+		g.Log.LogAttrs(x, slog.LevelDebug, "circuit_breaker refused", slog.String("service", g.Service),
+			slog.Duration("retry_after", wait), slog.String("request_id", x.RequestID))
 	}
 	w.Header().Set("Retry-After", strconv.FormatInt(max(1, int64((wait+time.Second-1)/time.Second)), 10))
 	refusal.Write(w, r, refusal.BreakerOpen)

@@ -39,7 +39,7 @@ type Deps struct {
 	Buckets *limiter.Table     // the service's own
 	Limited prometheus.Counter // the service's own, see Metrics
 	Now     func() int64       // monotonic nanoseconds, never negative; nil: since the process started
-	Log     *slog.Logger       // tells each refusal at level debug; nil: slog.Default()
+	Log     *slog.Logger       // tells each decision at level debug; nil: slog.Default()
 }
 
 type limit struct {
@@ -67,10 +67,15 @@ func New(cfg Config, deps Deps) (chain.Middleware, error) {
 }
 
 func (l *limit) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	d := l.Buckets.Take(client(exchange.From(r.Context())), l.Now())
+	x := exchange.From(r.Context())
+	d := l.Buckets.Take(client(x), l.Now())
 	if !d.OK {
-		l.refuse(w, r, d)
+		l.refuse(w, r, x, d)
 		return
+	}
+	if l.Log.Enabled(x, slog.LevelDebug) {
+		l.Log.LogAttrs(x, slog.LevelDebug, "rate_limit passed", slog.String("service", l.Service),
+			slog.Int64("remaining", d.Remaining), slog.String("request_id", x.RequestID))
 	}
 	l.next.ServeHTTP(w, r)
 }
@@ -82,11 +87,11 @@ func client(x *exchange.Exchange) limiter.Client {
 	return limiter.ForIP(x.ClientIP)
 }
 
-func (l *limit) refuse(w http.ResponseWriter, r *http.Request, d limiter.Decision) {
+func (l *limit) refuse(w http.ResponseWriter, r *http.Request, x *exchange.Exchange, d limiter.Decision) {
 	l.Limited.Inc()
-	if ctx := r.Context(); l.Log.Enabled(ctx, slog.LevelDebug) {
-		l.Log.LogAttrs(ctx, slog.LevelDebug, "rate_limit refused", slog.String("service", l.Service),
-			slog.Duration("retry_after", d.RetryAfter))
+	if l.Log.Enabled(x, slog.LevelDebug) {
+		l.Log.LogAttrs(x, slog.LevelDebug, "rate_limit refused", slog.String("service", l.Service),
+			slog.Duration("retry_after", d.RetryAfter), slog.String("request_id", x.RequestID))
 	}
 	h := w.Header()
 	h.Set("Retry-After", strconv.FormatInt(max(1, seconds(d.RetryAfter)), 10))
