@@ -110,6 +110,36 @@ func TestAdoption(t *testing.T) {
 	})
 }
 
+// A store without keys began a new epoch, and the stream ended before its configuration came: of the new epoch there is revision 0
+// only. That epoch is followed all the same.
+func TestNewEpochWithoutKeys(t *testing.T) {
+	s := newStore("epoch-1")
+	s.change(configID, map[cache.Ref][]byte{settingsRef: settingsValue(), service("users"): serviceValue("/users")})
+	serve(t, "", func(f *fleet) {
+		p, _ := f.next()
+		p.say(s.welcome())
+		p.say(s.chunks(configID, 10))
+		p.applied(configID, 1)
+		p.end <- nil
+		p, _ = f.next()
+		s.epoch, s.lineage = "epoch-3", []*gatewayv1.Ancestor{{Epoch: "epoch-1", Revision: 1}}
+		s.change(configID, map[cache.Ref][]byte{service("orders"): serviceValue("/orders")})
+		p.say(s.welcome())
+		p.applied(keysID, 0)
+		p.end <- nil
+		p, _ = f.next()
+		o := other()
+		p.say(o.welcome())
+		p.say(o.chunks(configID, 10))
+		p.say(o.chunks(keysID, 10))
+		p.rejected(keysID)
+		p.heartbeat()
+		if _, foreign := f.Connected(); !foreign || f.admits("mallory's") || f.serves()[0] != "users" {
+			t.Errorf("foreign = %v, serves %q, want another history refused and users", foreign, f.serves())
+		}
+	})
+}
+
 // A new epoch with the same content needs no transfer.
 func TestNewEpochSameContent(t *testing.T) {
 	s := standard()

@@ -119,8 +119,11 @@ func (r *replica) mayFollowLocked(w *gatewayv1.Welcome) error {
 	if w.GetEpoch() == "" {
 		return fmt.Errorf("welcome: no epoch")
 	}
+	if r.config.state.Revision == 0 && r.keys.state.Revision == 0 {
+		return nil // there is nothing here to lose
+	}
 	for _, p := range r.parts() {
-		if p.state.Revision == 0 || p.state.Epoch != r.epochLocked() {
+		if p.state.Epoch != r.epochLocked() {
 			continue
 		}
 		if p.state.Epoch != w.GetEpoch() {

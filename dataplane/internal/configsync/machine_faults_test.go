@@ -91,11 +91,17 @@ func (x *machine) digest(t *rapid.T, id gatewayv1.Part) []byte {
 	return rapid.SampledFrom([][]byte{random, current, nil, {1, 2, 3}}).Draw(t, "digest")
 }
 
-// makes reports whether a record with its digest follows from what the data plane has.
+// makes reports whether a record with its digest follows from what the data plane received last.
 func (x *machine) makes(id gatewayv1.Part, rec *gatewayv1.Record) bool {
-	s := newStore("")
-	if k := x.has[id]; k != nil {
-		maps.Copy(s.entries[id], k.entries)
+	s, r := newStore(""), x.f.replica
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if id == configID {
+		maps.Copy(s.entries[id], r.config.entries)
+	} else {
+		for _, e := range r.keys.all() {
+			s.entries[id][e.Ref] = e.Value
+		}
 	}
 	for _, ref := range rec.GetRemoves() {
 		delete(s.entries[id], cache.Ref{Kind: ref.GetKind(), ID: ref.GetId()})
