@@ -196,8 +196,18 @@ func (f *round) watchClient() {
 	if f.unwatch != nil {
 		return
 	}
-	ctx, conn := f.ctx, f.conn
-	f.unwatch = context.AfterFunc(ctx, func() { conn.Interrupt(clientGone{context.Cause(ctx)}) })
+	ctx, conn, done := f.ctx, f.conn, make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(done)
+		conn.Interrupt(clientGone{context.Cause(ctx)})
+	})
+	f.unwatch = sync.OnceValue(func() bool {
+		if stop() {
+			return true
+		}
+		<-done // the request, and its context with it, may serve again once the handler has returned
+		return false
+	})
 }
 
 // failed says how an attempt without a response head ended.
