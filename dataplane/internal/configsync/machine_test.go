@@ -340,13 +340,13 @@ func (x *machine) heal() {
 	if x.peer != nil {
 		x.endStream(nil)
 	}
-	const limit = time.Minute
+	const limit, whole = time.Minute, 1000 // the first service waits for all that Welcome named: it comes as one update
 	for began := time.Now(); ; {
 		x.pump()
 		if x.peer != nil {
 			x.welcome()
-			x.feed(keysID, 2)
-			x.feed(configID, 2)
+			x.feed(keysID, whole)
+			x.feed(configID, whole)
 			x.heartbeat(nil)
 		}
 		x.check(x.rt)
@@ -354,7 +354,9 @@ func (x *machine) heal() {
 			return
 		}
 		if time.Since(began) > limit {
-			x.rt.Fatalf("not at the newest state %v after the last fault: has %+v", limit, x.has)
+			_, foreign := x.f.Connected()
+			x.rt.Fatalf("not at the newest state %v after the last fault: stream %v, foreign %v, has config %d and keys %d, want %d and %d",
+				limit, x.peer != nil, foreign, x.revision(configID), x.revision(keysID), x.m.last(configID).revision(), x.m.last(keysID).revision())
 		}
 		time.Sleep(time.Second)
 	}
