@@ -62,8 +62,8 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := &call{permit: permit}
 	defer c.end()
 	x.Observe(c)
-	if g.Log.Enabled(x, slog.LevelDebug) {
-		g.Log.LogAttrs(x, slog.LevelDebug, "circuit_breaker passed", slog.String("service", g.Service),
+	if g.Log.Enabled(r.Context(), slog.LevelDebug) {
+		g.Log.LogAttrs(r.Context(), slog.LevelDebug, "circuit_breaker passed", slog.String("service", g.Service),
 			slog.String("request_id", x.RequestID))
 	}
 	g.next.ServeHTTP(w, r)
@@ -71,8 +71,8 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (g *guard) refuse(w http.ResponseWriter, r *http.Request, x *exchange.Exchange) {
 	wait := g.Breaker.RetryAfter(time.Now())
-	if g.Log.Enabled(x, slog.LevelDebug) {
-		g.Log.LogAttrs(x, slog.LevelDebug, "circuit_breaker refused", slog.String("service", g.Service),
+	if g.Log.Enabled(r.Context(), slog.LevelDebug) {
+		g.Log.LogAttrs(r.Context(), slog.LevelDebug, "circuit_breaker refused", slog.String("service", g.Service),
 			slog.Duration("retry_after", wait), slog.String("request_id", x.RequestID))
 	}
 	w.Header().Set("Retry-After", strconv.FormatInt(max(1, int64((wait+time.Second-1)/time.Second)), 10))
