@@ -108,7 +108,8 @@ func (r *replica) serveLocked() replies {
 	return r.owedLocked()
 }
 
-// owedLocked returns the Applied of a build that is being served now. A revision of another store's epoch is none to report.
+// owedLocked returns the Applied of a build that is being served now. Another epoch's revision is none to
+// report, nor one that Hello did not name because what followed on it contradicts its digest.
 func (r *replica) owedLocked() replies {
 	c := &r.config
 	if c.owed.IsZero() {
@@ -116,7 +117,7 @@ func (r *replica) owedLocked() replies {
 	}
 	took := time.Since(c.owed)
 	c.owed = time.Time{}
-	if c.builtState.Epoch != r.epoch {
+	if c.builtState.Epoch != r.epoch || c.broken {
 		return nil
 	}
 	r.opts.Log.Info("configuration applied", "revision", c.builtState.Revision, "services", c.built.Len(), "took", took)

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
+
 	"apigateway/dataplane/internal/cache"
 	gatewayv1 "apigateway/proto/gateway/v1"
 )
@@ -129,6 +131,32 @@ func TestDigestDiffersAdmitsNobody(t *testing.T) {
 		if f.admits("alice's") || f.admits("bob's") {
 			t.Errorf("alice is in = %v, bob = %v, want false and false", f.admits("alice's"), f.admits("bob's"))
 		}
+	})
+}
+
+// A configuration that was not served yet, as more was to come, is served for want of a control plane. It is not reported to the
+// next one: what came on top of it contradicted its digest, so Hello did not name it.
+func TestDigestDiffersBeforeTheFirstService(t *testing.T) {
+	serve(t, "", func(f *fleet) {
+		s := standard()
+		older := s.chunks(configID, 10)
+		bad := proto.CloneOf(s.change(configID, map[cache.Ref][]byte{service("new"): serviceValue("/new")}))
+		bad.DigestAfter[0] ^= 1
+		p, _ := f.next()
+		p.say(s.welcome())
+		p.say(s.chunks(keysID, 10))
+		p.say(older)
+		p.say(bad)
+		p.drifted()
+		p.end <- nil
+		<-f.Configured()
+		p, hello := f.next()
+		if len(hello.GetParts()) != 1 || hello.GetParts()[0].GetPart() != keysID {
+			t.Errorf("Hello.parts = %v, want the keys", hello.GetParts())
+		}
+		p.say(s.welcome())
+		p.say(s.chunks(configID, 10))
+		p.applied(configID, 3)
 	})
 }
 
