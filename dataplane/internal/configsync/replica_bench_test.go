@@ -86,8 +86,8 @@ func BenchmarkAll(b *testing.B) {
 			_, d := follower(b, n)
 			b.ReportAllocs()
 			for b.Loop() {
-				if got := len(d.replica.keys.all()); got != n {
-					b.Fatalf("all = %d keys, want %d", got, n)
+				if got := len(d.replica.keys.all()); got < n { // and those of the standard store
+					b.Fatalf("all = %d keys, want %d and more", got, n)
 				}
 			}
 		})
