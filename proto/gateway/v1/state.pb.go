@@ -480,7 +480,9 @@ type Settings struct {
 	// Settings of middleware by name, from middleware_config.
 	MiddlewareConfigs []*MiddlewareConfig `protobuf:"bytes,7,rep,name=middleware_configs,json=middlewareConfigs,proto3" json:"middleware_configs,omitempty"`
 	// The API key middleware leaves X-API-KEY on the request for the backend.
-	ForwardKey    bool `protobuf:"varint,8,opt,name=forward_key,json=forwardKey,proto3" json:"forward_key,omitempty"`
+	ForwardKey bool `protobuf:"varint,8,opt,name=forward_key,json=forwardKey,proto3" json:"forward_key,omitempty"`
+	// TLS on the public port; absent: plain HTTP.
+	Tls           *Tls `protobuf:"bytes,9,opt,name=tls,proto3" json:"tls,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -571,6 +573,133 @@ func (x *Settings) GetForwardKey() bool {
 	return false
 }
 
+func (x *Settings) GetTls() *Tls {
+	if x != nil {
+		return x.Tls
+	}
+	return nil
+}
+
+// Tls configures TLS on the public port. Files are named as each data plane finds them on its own machine: no private key
+// ever reaches the control plane.
+type Tls struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The first one answers clients whose server name no certificate has.
+	Certificates []*Certificate `protobuf:"bytes,1,rep,name=certificates,proto3" json:"certificates,omitempty"`
+	// PEM file of the authorities that client certificates are verified with; empty: no client certificate is asked for.
+	ClientCaFile string `protobuf:"bytes,2,opt,name=client_ca_file,json=clientCaFile,proto3" json:"client_ca_file,omitempty"`
+	// Refuse clients without a certificate, instead of only refusing a bad one.
+	RequireClientCertificate bool `protobuf:"varint,3,opt,name=require_client_certificate,json=requireClientCertificate,proto3" json:"require_client_certificate,omitempty"`
+	unknownFields            protoimpl.UnknownFields
+	sizeCache                protoimpl.SizeCache
+}
+
+func (x *Tls) Reset() {
+	*x = Tls{}
+	mi := &file_gateway_v1_state_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Tls) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Tls) ProtoMessage() {}
+
+func (x *Tls) ProtoReflect() protoreflect.Message {
+	mi := &file_gateway_v1_state_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Tls.ProtoReflect.Descriptor instead.
+func (*Tls) Descriptor() ([]byte, []int) {
+	return file_gateway_v1_state_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Tls) GetCertificates() []*Certificate {
+	if x != nil {
+		return x.Certificates
+	}
+	return nil
+}
+
+func (x *Tls) GetClientCaFile() string {
+	if x != nil {
+		return x.ClientCaFile
+	}
+	return ""
+}
+
+func (x *Tls) GetRequireClientCertificate() bool {
+	if x != nil {
+		return x.RequireClientCertificate
+	}
+	return false
+}
+
+// Certificate is a chain with its private key.
+type Certificate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// PEM file, the leaf first.
+	CertFile string `protobuf:"bytes,1,opt,name=cert_file,json=certFile,proto3" json:"cert_file,omitempty"`
+	// PEM file of its private key.
+	KeyFile       string `protobuf:"bytes,2,opt,name=key_file,json=keyFile,proto3" json:"key_file,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Certificate) Reset() {
+	*x = Certificate{}
+	mi := &file_gateway_v1_state_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Certificate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Certificate) ProtoMessage() {}
+
+func (x *Certificate) ProtoReflect() protoreflect.Message {
+	mi := &file_gateway_v1_state_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Certificate.ProtoReflect.Descriptor instead.
+func (*Certificate) Descriptor() ([]byte, []int) {
+	return file_gateway_v1_state_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Certificate) GetCertFile() string {
+	if x != nil {
+		return x.CertFile
+	}
+	return ""
+}
+
+func (x *Certificate) GetKeyFile() string {
+	if x != nil {
+		return x.KeyFile
+	}
+	return ""
+}
+
 // Transport bounds connections to backends. Durations are milliseconds.
 type Transport struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -594,7 +723,7 @@ type Transport struct {
 
 func (x *Transport) Reset() {
 	*x = Transport{}
-	mi := &file_gateway_v1_state_proto_msgTypes[5]
+	mi := &file_gateway_v1_state_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -606,7 +735,7 @@ func (x *Transport) String() string {
 func (*Transport) ProtoMessage() {}
 
 func (x *Transport) ProtoReflect() protoreflect.Message {
-	mi := &file_gateway_v1_state_proto_msgTypes[5]
+	mi := &file_gateway_v1_state_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -619,7 +748,7 @@ func (x *Transport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Transport.ProtoReflect.Descriptor instead.
 func (*Transport) Descriptor() ([]byte, []int) {
-	return file_gateway_v1_state_proto_rawDescGZIP(), []int{5}
+	return file_gateway_v1_state_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Transport) GetMaxIdle() int64 {
@@ -692,7 +821,7 @@ type Listener struct {
 
 func (x *Listener) Reset() {
 	*x = Listener{}
-	mi := &file_gateway_v1_state_proto_msgTypes[6]
+	mi := &file_gateway_v1_state_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -704,7 +833,7 @@ func (x *Listener) String() string {
 func (*Listener) ProtoMessage() {}
 
 func (x *Listener) ProtoReflect() protoreflect.Message {
-	mi := &file_gateway_v1_state_proto_msgTypes[6]
+	mi := &file_gateway_v1_state_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -717,7 +846,7 @@ func (x *Listener) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Listener.ProtoReflect.Descriptor instead.
 func (*Listener) Descriptor() ([]byte, []int) {
-	return file_gateway_v1_state_proto_rawDescGZIP(), []int{6}
+	return file_gateway_v1_state_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Listener) GetHeadTimeoutMs() int64 {
@@ -775,7 +904,7 @@ type MiddlewareConfig struct {
 
 func (x *MiddlewareConfig) Reset() {
 	*x = MiddlewareConfig{}
-	mi := &file_gateway_v1_state_proto_msgTypes[7]
+	mi := &file_gateway_v1_state_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -787,7 +916,7 @@ func (x *MiddlewareConfig) String() string {
 func (*MiddlewareConfig) ProtoMessage() {}
 
 func (x *MiddlewareConfig) ProtoReflect() protoreflect.Message {
-	mi := &file_gateway_v1_state_proto_msgTypes[7]
+	mi := &file_gateway_v1_state_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -800,7 +929,7 @@ func (x *MiddlewareConfig) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MiddlewareConfig.ProtoReflect.Descriptor instead.
 func (*MiddlewareConfig) Descriptor() ([]byte, []int) {
-	return file_gateway_v1_state_proto_rawDescGZIP(), []int{7}
+	return file_gateway_v1_state_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *MiddlewareConfig) GetName() string {
@@ -849,13 +978,15 @@ type Service struct {
 	RefuseWebsocket bool `protobuf:"varint,13,opt,name=refuse_websocket,json=refuseWebsocket,proto3" json:"refuse_websocket,omitempty"`
 	// Refuse %2F in the path.
 	RefuseEncodedSlash bool `protobuf:"varint,14,opt,name=refuse_encoded_slash,json=refuseEncodedSlash,proto3" json:"refuse_encoded_slash,omitempty"`
-	unknownFields      protoimpl.UnknownFields
-	sizeCache          protoimpl.SizeCache
+	// TLS to backends with the schemes https and h2; absent: the system's authorities, the URL's host, no client certificate.
+	UpstreamTls   *UpstreamTls `protobuf:"bytes,15,opt,name=upstream_tls,json=upstreamTls,proto3" json:"upstream_tls,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Service) Reset() {
 	*x = Service{}
-	mi := &file_gateway_v1_state_proto_msgTypes[8]
+	mi := &file_gateway_v1_state_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -867,7 +998,7 @@ func (x *Service) String() string {
 func (*Service) ProtoMessage() {}
 
 func (x *Service) ProtoReflect() protoreflect.Message {
-	mi := &file_gateway_v1_state_proto_msgTypes[8]
+	mi := &file_gateway_v1_state_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -880,7 +1011,7 @@ func (x *Service) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Service.ProtoReflect.Descriptor instead.
 func (*Service) Descriptor() ([]byte, []int) {
-	return file_gateway_v1_state_proto_rawDescGZIP(), []int{8}
+	return file_gateway_v1_state_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Service) GetRoutePattern() string {
@@ -981,6 +1112,86 @@ func (x *Service) GetRefuseEncodedSlash() bool {
 	return false
 }
 
+func (x *Service) GetUpstreamTls() *UpstreamTls {
+	if x != nil {
+		return x.UpstreamTls
+	}
+	return nil
+}
+
+// UpstreamTls configures TLS to backends. Files are named as each data plane finds them on its own machine.
+type UpstreamTls struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// PEM file of the authorities that backends are verified with; empty: the system's.
+	CaFile string `protobuf:"bytes,1,opt,name=ca_file,json=caFile,proto3" json:"ca_file,omitempty"`
+	// Name that the backend's certificate must have, and SNI; empty: the URL's host.
+	ServerName string `protobuf:"bytes,2,opt,name=server_name,json=serverName,proto3" json:"server_name,omitempty"`
+	// PEM file of the certificate shown to backends; empty: none.
+	CertFile string `protobuf:"bytes,3,opt,name=cert_file,json=certFile,proto3" json:"cert_file,omitempty"`
+	// PEM file of its private key.
+	KeyFile       string `protobuf:"bytes,4,opt,name=key_file,json=keyFile,proto3" json:"key_file,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpstreamTls) Reset() {
+	*x = UpstreamTls{}
+	mi := &file_gateway_v1_state_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpstreamTls) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpstreamTls) ProtoMessage() {}
+
+func (x *UpstreamTls) ProtoReflect() protoreflect.Message {
+	mi := &file_gateway_v1_state_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpstreamTls.ProtoReflect.Descriptor instead.
+func (*UpstreamTls) Descriptor() ([]byte, []int) {
+	return file_gateway_v1_state_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *UpstreamTls) GetCaFile() string {
+	if x != nil {
+		return x.CaFile
+	}
+	return ""
+}
+
+func (x *UpstreamTls) GetServerName() string {
+	if x != nil {
+		return x.ServerName
+	}
+	return ""
+}
+
+func (x *UpstreamTls) GetCertFile() string {
+	if x != nil {
+		return x.CertFile
+	}
+	return ""
+}
+
+func (x *UpstreamTls) GetKeyFile() string {
+	if x != nil {
+		return x.KeyFile
+	}
+	return ""
+}
+
 // Key is an identity with one or two secrets. Only hashes of secrets ever reach the control plane.
 type Key struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -998,7 +1209,7 @@ type Key struct {
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_gateway_v1_state_proto_msgTypes[9]
+	mi := &file_gateway_v1_state_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1010,7 +1221,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_gateway_v1_state_proto_msgTypes[9]
+	mi := &file_gateway_v1_state_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1023,7 +1234,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_gateway_v1_state_proto_rawDescGZIP(), []int{9}
+	return file_gateway_v1_state_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Key) GetSource() KeySource {
@@ -1071,7 +1282,7 @@ type Secret struct {
 
 func (x *Secret) Reset() {
 	*x = Secret{}
-	mi := &file_gateway_v1_state_proto_msgTypes[10]
+	mi := &file_gateway_v1_state_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1083,7 +1294,7 @@ func (x *Secret) String() string {
 func (*Secret) ProtoMessage() {}
 
 func (x *Secret) ProtoReflect() protoreflect.Message {
-	mi := &file_gateway_v1_state_proto_msgTypes[10]
+	mi := &file_gateway_v1_state_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1096,7 +1307,7 @@ func (x *Secret) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Secret.ProtoReflect.Descriptor instead.
 func (*Secret) Descriptor() ([]byte, []int) {
-	return file_gateway_v1_state_proto_rawDescGZIP(), []int{10}
+	return file_gateway_v1_state_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Secret) GetSha256() []byte {
@@ -1150,7 +1361,7 @@ const file_gateway_v1_state_proto_rawDesc = "" +
 	"\x04part\x18\x01 \x01(\x0e2\x10.gateway.v1.PartR\x04part\x12\x1a\n" +
 	"\brevision\x18\x02 \x01(\x04R\brevision\x12\x16\n" +
 	"\x06digest\x18\x03 \x01(\fR\x06digest\x12\x14\n" +
-	"\x05count\x18\x04 \x01(\x04R\x05count\"\xf5\x02\n" +
+	"\x05count\x18\x04 \x01(\x04R\x05count\"\x98\x03\n" +
 	"\bSettings\x12\x12\n" +
 	"\x04port\x18\x01 \x01(\tR\x04port\x12'\n" +
 	"\x0ftrusted_proxies\x18\x02 \x03(\tR\x0etrustedProxies\x126\n" +
@@ -1161,7 +1372,15 @@ const file_gateway_v1_state_proto_rawDesc = "" +
 	"maxBuckets\x12K\n" +
 	"\x12middleware_configs\x18\a \x03(\v2\x1c.gateway.v1.MiddlewareConfigR\x11middlewareConfigs\x12\x1f\n" +
 	"\vforward_key\x18\b \x01(\bR\n" +
-	"forwardKey\"\xbb\x02\n" +
+	"forwardKey\x12!\n" +
+	"\x03tls\x18\t \x01(\v2\x0f.gateway.v1.TlsR\x03tls\"\xa6\x01\n" +
+	"\x03Tls\x12;\n" +
+	"\fcertificates\x18\x01 \x03(\v2\x17.gateway.v1.CertificateR\fcertificates\x12$\n" +
+	"\x0eclient_ca_file\x18\x02 \x01(\tR\fclientCaFile\x12<\n" +
+	"\x1arequire_client_certificate\x18\x03 \x01(\bR\x18requireClientCertificate\"E\n" +
+	"\vCertificate\x12\x1b\n" +
+	"\tcert_file\x18\x01 \x01(\tR\bcertFile\x12\x19\n" +
+	"\bkey_file\x18\x02 \x01(\tR\akeyFile\"\xbb\x02\n" +
 	"\tTransport\x12\x19\n" +
 	"\bmax_idle\x18\x01 \x01(\x03R\amaxIdle\x12)\n" +
 	"\x11max_idle_per_host\x18\x02 \x01(\x03R\x0emaxIdlePerHost\x12&\n" +
@@ -1180,7 +1399,7 @@ const file_gateway_v1_state_proto_rawDesc = "" +
 	"\x0fmax_connections\x18\x06 \x01(\x03R\x0emaxConnections\":\n" +
 	"\x10MiddlewareConfig\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
-	"\x04json\x18\x02 \x01(\fR\x04json\"\xb7\x04\n" +
+	"\x04json\x18\x02 \x01(\fR\x04json\"\xf3\x04\n" +
 	"\aService\x12#\n" +
 	"\rroute_pattern\x18\x01 \x01(\tR\froutePattern\x12\x12\n" +
 	"\x04urls\x18\x02 \x03(\tR\x04urls\x12\x1e\n" +
@@ -1199,7 +1418,14 @@ const file_gateway_v1_state_proto_rawDesc = "" +
 	"timeout_ms\x18\v \x01(\x03R\ttimeoutMs\x12#\n" +
 	"\rupstream_host\x18\f \x01(\bR\fupstreamHost\x12)\n" +
 	"\x10refuse_websocket\x18\r \x01(\bR\x0frefuseWebsocket\x120\n" +
-	"\x14refuse_encoded_slash\x18\x0e \x01(\bR\x12refuseEncodedSlash\"\x92\x01\n" +
+	"\x14refuse_encoded_slash\x18\x0e \x01(\bR\x12refuseEncodedSlash\x12:\n" +
+	"\fupstream_tls\x18\x0f \x01(\v2\x17.gateway.v1.UpstreamTlsR\vupstreamTls\"\x7f\n" +
+	"\vUpstreamTls\x12\x17\n" +
+	"\aca_file\x18\x01 \x01(\tR\x06caFile\x12\x1f\n" +
+	"\vserver_name\x18\x02 \x01(\tR\n" +
+	"serverName\x12\x1b\n" +
+	"\tcert_file\x18\x03 \x01(\tR\bcertFile\x12\x19\n" +
+	"\bkey_file\x18\x04 \x01(\tR\akeyFile\"\x92\x01\n" +
 	"\x03Key\x12-\n" +
 	"\x06source\x18\x01 \x01(\x0e2\x15.gateway.v1.KeySourceR\x06source\x12\x12\n" +
 	"\x04only\x18\x02 \x01(\bR\x04only\x12\x1a\n" +
@@ -1237,7 +1463,7 @@ func file_gateway_v1_state_proto_rawDescGZIP() []byte {
 }
 
 var file_gateway_v1_state_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_gateway_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_gateway_v1_state_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_gateway_v1_state_proto_goTypes = []any{
 	(Part)(0),                // 0: gateway.v1.Part
 	(Kind)(0),                // 1: gateway.v1.Kind
@@ -1247,12 +1473,15 @@ var file_gateway_v1_state_proto_goTypes = []any{
 	(*Record)(nil),           // 5: gateway.v1.Record
 	(*PartState)(nil),        // 6: gateway.v1.PartState
 	(*Settings)(nil),         // 7: gateway.v1.Settings
-	(*Transport)(nil),        // 8: gateway.v1.Transport
-	(*Listener)(nil),         // 9: gateway.v1.Listener
-	(*MiddlewareConfig)(nil), // 10: gateway.v1.MiddlewareConfig
-	(*Service)(nil),          // 11: gateway.v1.Service
-	(*Key)(nil),              // 12: gateway.v1.Key
-	(*Secret)(nil),           // 13: gateway.v1.Secret
+	(*Tls)(nil),              // 8: gateway.v1.Tls
+	(*Certificate)(nil),      // 9: gateway.v1.Certificate
+	(*Transport)(nil),        // 10: gateway.v1.Transport
+	(*Listener)(nil),         // 11: gateway.v1.Listener
+	(*MiddlewareConfig)(nil), // 12: gateway.v1.MiddlewareConfig
+	(*Service)(nil),          // 13: gateway.v1.Service
+	(*UpstreamTls)(nil),      // 14: gateway.v1.UpstreamTls
+	(*Key)(nil),              // 15: gateway.v1.Key
+	(*Secret)(nil),           // 16: gateway.v1.Secret
 }
 var file_gateway_v1_state_proto_depIdxs = []int32{
 	1,  // 0: gateway.v1.Entry.kind:type_name -> gateway.v1.Kind
@@ -1261,16 +1490,19 @@ var file_gateway_v1_state_proto_depIdxs = []int32{
 	4,  // 3: gateway.v1.Record.removes:type_name -> gateway.v1.EntryRef
 	3,  // 4: gateway.v1.Record.puts:type_name -> gateway.v1.Entry
 	0,  // 5: gateway.v1.PartState.part:type_name -> gateway.v1.Part
-	8,  // 6: gateway.v1.Settings.transport:type_name -> gateway.v1.Transport
-	9,  // 7: gateway.v1.Settings.listener:type_name -> gateway.v1.Listener
-	10, // 8: gateway.v1.Settings.middleware_configs:type_name -> gateway.v1.MiddlewareConfig
-	2,  // 9: gateway.v1.Key.source:type_name -> gateway.v1.KeySource
-	13, // 10: gateway.v1.Key.secrets:type_name -> gateway.v1.Secret
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	10, // 6: gateway.v1.Settings.transport:type_name -> gateway.v1.Transport
+	11, // 7: gateway.v1.Settings.listener:type_name -> gateway.v1.Listener
+	12, // 8: gateway.v1.Settings.middleware_configs:type_name -> gateway.v1.MiddlewareConfig
+	8,  // 9: gateway.v1.Settings.tls:type_name -> gateway.v1.Tls
+	9,  // 10: gateway.v1.Tls.certificates:type_name -> gateway.v1.Certificate
+	14, // 11: gateway.v1.Service.upstream_tls:type_name -> gateway.v1.UpstreamTls
+	2,  // 12: gateway.v1.Key.source:type_name -> gateway.v1.KeySource
+	16, // 13: gateway.v1.Key.secrets:type_name -> gateway.v1.Secret
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_gateway_v1_state_proto_init() }
@@ -1284,7 +1516,7 @@ func file_gateway_v1_state_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_gateway_v1_state_proto_rawDesc), len(file_gateway_v1_state_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   11,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -363,7 +363,9 @@ type Hello struct {
 	// The last rejection, if what it received is not served.
 	Rejected *Rejected `protobuf:"bytes,9,opt,name=rejected,proto3" json:"rejected,omitempty"`
 	// Unix microseconds on its wall clock.
-	TimeUs        int64 `protobuf:"varint,10,opt,name=time_us,json=timeUs,proto3" json:"time_us,omitempty"`
+	TimeUs int64 `protobuf:"varint,10,opt,name=time_us,json=timeUs,proto3" json:"time_us,omitempty"`
+	// Keys that it holds as sent and that admit nobody; the first 100.
+	Unusable      []*UnusableEntry `protobuf:"bytes,11,rep,name=unusable,proto3" json:"unusable,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -466,6 +468,13 @@ func (x *Hello) GetTimeUs() int64 {
 		return x.TimeUs
 	}
 	return 0
+}
+
+func (x *Hello) GetUnusable() []*UnusableEntry {
+	if x != nil {
+		return x.Unusable
+	}
+	return nil
 }
 
 // Welcome opens the control plane's side of a stream.
@@ -1582,7 +1591,7 @@ const file_gateway_v1_sync_proto_rawDesc = "" +
 	"\bsnapshot\x18\x03 \x01(\v2\x19.gateway.v1.SnapshotChunkH\x00R\bsnapshot\x12A\n" +
 	"\theartbeat\x18\x04 \x01(\v2!.gateway.v1.ControlPlaneHeartbeatH\x00R\theartbeat\x12/\n" +
 	"\acommand\x18\x05 \x01(\v2\x13.gateway.v1.CommandH\x00R\acommandB\t\n" +
-	"\amessage\"\xc6\x02\n" +
+	"\amessage\"\xfd\x02\n" +
 	"\x05Hello\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\binstance\x18\x02 \x01(\tR\binstance\x12\x18\n" +
@@ -1596,7 +1605,8 @@ const file_gateway_v1_sync_proto_rawDesc = "" +
 	"\aserving\x18\b \x03(\v2\x15.gateway.v1.PartStateR\aserving\x120\n" +
 	"\brejected\x18\t \x01(\v2\x14.gateway.v1.RejectedR\brejected\x12\x17\n" +
 	"\atime_us\x18\n" +
-	" \x01(\x03R\x06timeUs\"\xaf\x01\n" +
+	" \x01(\x03R\x06timeUs\x125\n" +
+	"\bunusable\x18\v \x03(\v2\x19.gateway.v1.UnusableEntryR\bunusable\"\xaf\x01\n" +
 	"\aWelcome\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\tR\x05epoch\x12.\n" +
 	"\alineage\x18\x02 \x03(\v2\x14.gateway.v1.AncestorR\alineage\x12+\n" +
@@ -1726,28 +1736,29 @@ var file_gateway_v1_sync_proto_depIdxs = []int32{
 	21, // 13: gateway.v1.Hello.parts:type_name -> gateway.v1.PartState
 	21, // 14: gateway.v1.Hello.serving:type_name -> gateway.v1.PartState
 	8,  // 15: gateway.v1.Hello.rejected:type_name -> gateway.v1.Rejected
-	4,  // 16: gateway.v1.Welcome.lineage:type_name -> gateway.v1.Ancestor
-	21, // 17: gateway.v1.Welcome.parts:type_name -> gateway.v1.PartState
-	21, // 18: gateway.v1.SnapshotChunk.state:type_name -> gateway.v1.PartState
-	22, // 19: gateway.v1.SnapshotChunk.entries:type_name -> gateway.v1.Entry
-	23, // 20: gateway.v1.Applied.part:type_name -> gateway.v1.Part
-	7,  // 21: gateway.v1.Applied.unusable:type_name -> gateway.v1.UnusableEntry
-	23, // 22: gateway.v1.Rejected.part:type_name -> gateway.v1.Part
-	21, // 23: gateway.v1.DataPlaneHeartbeat.serving:type_name -> gateway.v1.PartState
-	21, // 24: gateway.v1.ControlPlaneHeartbeat.parts:type_name -> gateway.v1.PartState
-	24, // 25: gateway.v1.BreakerReport.states:type_name -> gateway.v1.BreakerState
-	13, // 26: gateway.v1.KeyUses.uses:type_name -> gateway.v1.KeyUse
-	15, // 27: gateway.v1.Command.reset_breaker:type_name -> gateway.v1.ResetBreakerCommand
-	16, // 28: gateway.v1.Command.check_digest:type_name -> gateway.v1.CheckDigestCommand
-	17, // 29: gateway.v1.Command.list_keys:type_name -> gateway.v1.ListKeysCommand
-	22, // 30: gateway.v1.KeyPage.entries:type_name -> gateway.v1.Entry
-	0,  // 31: gateway.v1.SyncService.Sync:input_type -> gateway.v1.SyncRequest
-	1,  // 32: gateway.v1.SyncService.Sync:output_type -> gateway.v1.SyncResponse
-	32, // [32:33] is the sub-list for method output_type
-	31, // [31:32] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	7,  // 16: gateway.v1.Hello.unusable:type_name -> gateway.v1.UnusableEntry
+	4,  // 17: gateway.v1.Welcome.lineage:type_name -> gateway.v1.Ancestor
+	21, // 18: gateway.v1.Welcome.parts:type_name -> gateway.v1.PartState
+	21, // 19: gateway.v1.SnapshotChunk.state:type_name -> gateway.v1.PartState
+	22, // 20: gateway.v1.SnapshotChunk.entries:type_name -> gateway.v1.Entry
+	23, // 21: gateway.v1.Applied.part:type_name -> gateway.v1.Part
+	7,  // 22: gateway.v1.Applied.unusable:type_name -> gateway.v1.UnusableEntry
+	23, // 23: gateway.v1.Rejected.part:type_name -> gateway.v1.Part
+	21, // 24: gateway.v1.DataPlaneHeartbeat.serving:type_name -> gateway.v1.PartState
+	21, // 25: gateway.v1.ControlPlaneHeartbeat.parts:type_name -> gateway.v1.PartState
+	24, // 26: gateway.v1.BreakerReport.states:type_name -> gateway.v1.BreakerState
+	13, // 27: gateway.v1.KeyUses.uses:type_name -> gateway.v1.KeyUse
+	15, // 28: gateway.v1.Command.reset_breaker:type_name -> gateway.v1.ResetBreakerCommand
+	16, // 29: gateway.v1.Command.check_digest:type_name -> gateway.v1.CheckDigestCommand
+	17, // 30: gateway.v1.Command.list_keys:type_name -> gateway.v1.ListKeysCommand
+	22, // 31: gateway.v1.KeyPage.entries:type_name -> gateway.v1.Entry
+	0,  // 32: gateway.v1.SyncService.Sync:input_type -> gateway.v1.SyncRequest
+	1,  // 33: gateway.v1.SyncService.Sync:output_type -> gateway.v1.SyncResponse
+	33, // [33:34] is the sub-list for method output_type
+	32, // [32:33] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_gateway_v1_sync_proto_init() }
