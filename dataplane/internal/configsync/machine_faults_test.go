@@ -188,6 +188,9 @@ func (x *machine) stranger(t *rapid.T) {
 	switch rapid.IntRange(0, 4).Draw(t, "who") {
 	case 0:
 	case 1: // continues the epoch from before what is here
+		if !x.hasOf(x.m.epoch) {
+			t.Skip("nothing of this epoch is here: it continues it")
+		}
 		w.Lineage = []*gatewayv1.Ancestor{{Epoch: x.m.epoch, Revision: 0}}
 	case 2: // no history at all
 		w.Epoch = ""
@@ -209,6 +212,16 @@ func (x *machine) stranger(t *rapid.T) {
 			t.Fatalf("a stranger changed %v from %+v to %+v", id, k, now)
 		}
 	}
+}
+
+// hasOf reports whether the data plane has a revision of an epoch.
+func (x *machine) hasOf(epoch string) bool {
+	for _, k := range x.has {
+		if k.epoch == epoch && k.revision() > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // nonsense is what no control plane sends.
