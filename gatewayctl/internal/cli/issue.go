@@ -17,18 +17,40 @@ type issue struct {
 	client *client
 	name   string
 	secret string
-	made   bool // here, not by the caller, who knows it already
+	made   bool   // here, not by the caller, who knows it already
+	again  string // what is safe to do when nobody knows whether the secret was stored
 	wait   bool
 }
 
+// answer is what the control plane says of a key whose secret it stored.
+type answer interface {
+	GetKey() *gatewayv1.KeyInfo
+	GetRevision() uint64
+}
+
+// send has a request store the secret, and shows what became of it.
+func (i *issue) send(ctx context.Context, store func(*client) (answer, error)) error {
+	c, err := i.app.connect()
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	i.client = c
+	stored, err := store(c)
+	if err != nil {
+		return i.failed(err)
+	}
+	return i.stored(ctx, stored.GetKey(), stored.GetRevision())
+}
+
 // failed ends a request that was refused, or of which nobody knows what became. In the second case the secret may be
-// valid, so it is shown; how says what is safe to do next.
-func (i *issue) failed(err error, how string) error {
+// valid, so it is shown.
+func (i *issue) failed(err error) error {
 	if !i.client.uncertain(err) {
 		return err
 	}
 	doubt := fmt.Errorf("%w; %s may or may not be stored: 'gatewayctl keys show %s' lists the secret %s if it is, and %s",
-		err, i.name, i.name, apikey.SecretID(i.secret), how)
+		err, i.name, i.name, apikey.SecretID(i.secret), i.again)
 	if i.app.json() {
 		return errors.Join(doubt, i.show(func() error { return render.Object(i.app.Stdout, render.Issued{Secret: i.secret}) }))
 	}

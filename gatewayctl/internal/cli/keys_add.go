@@ -64,20 +64,15 @@ func (o *keysAdd) run(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	c, err := o.app.connect()
-	if err != nil {
-		return err
-	}
-	defer c.close()
 	hash := apikey.Hash(secret)
-	resp, err := call(ctx, c, c.keys.AddKey, &gatewayv1.AddKeyRequest{
+	req := &gatewayv1.AddKeyRequest{
 		Name: name, Sha256: hash[:], SecretId: apikey.SecretID(secret), ExpiresAtMs: expires, Services: o.services,
-	})
-	i := issue{app: o.app, client: c, name: name, secret: secret, made: o.key == "", wait: o.wait}
-	if err != nil {
-		return i.failed(err, "the same command with --key and this secret is safe to repeat")
 	}
-	return i.stored(ctx, resp.GetKey(), resp.GetRevision())
+	i := issue{
+		app: o.app, name: name, secret: secret, made: o.key == "", wait: o.wait,
+		again: "the same command with --key and this secret is safe to repeat",
+	}
+	return i.send(ctx, func(c *client) (answer, error) { return call(ctx, c, c.keys.AddKey, req) })
 }
 
 // validate checks what can be checked without the control plane, and returns when the key expires in Unix milliseconds.

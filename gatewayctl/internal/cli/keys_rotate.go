@@ -47,19 +47,13 @@ func (o *keysRotate) run(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	c, err := o.app.connect()
-	if err != nil {
-		return err
-	}
-	defer c.close()
 	hash := apikey.Hash(secret)
 	req.Sha256, req.SecretId = hash[:], apikey.SecretID(secret)
-	resp, err := call(ctx, c, c.keys.RotateKey, req)
-	i := issue{app: o.app, client: c, name: name, secret: secret, made: true, wait: o.wait}
-	if err != nil {
-		return i.failed(err, "the command can be repeated if it does not")
+	i := issue{
+		app: o.app, name: name, secret: secret, made: true, wait: o.wait,
+		again: "the command can be repeated if it does not",
 	}
-	return i.stored(ctx, resp.GetKey(), resp.GetRevision())
+	return i.send(ctx, func(c *client) (answer, error) { return call(ctx, c, c.keys.RotateKey, req) })
 }
 
 // request checks what can be checked without the control plane, and returns the request without the new secret.
