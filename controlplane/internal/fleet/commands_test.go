@@ -18,7 +18,7 @@ func (p *plane) do(ctx context.Context, page func([]*gatewayv1.Entry)) (*gateway
 }
 
 func TestDo(t *testing.T) {
-	a := newBench(t).connect("a", nil)
+	a := newBench(t).connect("a")
 	var names []string
 	cmd, done := a.do(t.Context(), func(page []*gatewayv1.Entry) {
 		for _, e := range page {
@@ -54,7 +54,7 @@ func TestDoFails(t *testing.T) {
 		{"given up", func(_ *plane, cancel context.CancelFunc, _ uint64) { cancel() }, context.Canceled, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			a := newBench(t).connect("a", nil)
+			a := newBench(t).connect("a")
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			cmd, done := a.do(ctx, nil)
@@ -71,7 +71,7 @@ func TestDoFails(t *testing.T) {
 }
 
 func TestDoWithoutRoom(t *testing.T) {
-	a := newBench(t).connect("a", nil)
+	a := newBench(t).connect("a")
 	for range cap(a.commands) {
 		a.commands <- &gatewayv1.Command{}
 	}

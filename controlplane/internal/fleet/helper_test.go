@@ -127,12 +127,12 @@ type plane struct {
 	bench *bench
 }
 
-// connect joins a data plane of the store's epoch; change edits what it says.
-func (b *bench) connect(id string, change func(*Arrival)) *plane {
+// connect joins a data plane of the store's epoch; changes edit what it says.
+func (b *bench) connect(id string, changes ...func(*Arrival)) *plane {
 	b.t.Helper()
 	s := newStream()
 	a := Arrival{Hello: &gatewayv1.Hello{Id: id, Instance: "instance-" + id, Epoch: epoch}, Epoch: epoch, Session: s}
-	if change != nil {
+	for _, change := range changes {
 		change(&a)
 	}
 	m, err := b.Join(a)
@@ -152,6 +152,13 @@ func (p *plane) leave() { p.bench.Leave(p.Member, p.stream) }
 func has(part gatewayv1.Part, revision uint64) func(*Arrival) {
 	return func(a *Arrival) {
 		a.Hello.Parts = append(a.Hello.Parts, &gatewayv1.PartState{Part: part, Revision: revision})
+	}
+}
+
+// unusable makes a data plane say that a key admits nobody.
+func unusable(id, reason string) func(*Arrival) {
+	return func(a *Arrival) {
+		a.Hello.Unusable = append(a.Hello.Unusable, &gatewayv1.UnusableEntry{Id: id, Reason: reason})
 	}
 }
 

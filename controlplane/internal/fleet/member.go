@@ -30,6 +30,7 @@ type Member struct {
 	served       [2]servedPart // by index
 	received     uint64        // largest revision that it said it had in Hello, served or not
 	rejected     *gatewayv1.Rejected
+	unusable     []*gatewayv1.UnusableEntry // of the keys, by its Hello
 	breakers     map[string]*gatewayv1.BreakerState
 	breakerBytes int
 	pending      map[uint64]*call
@@ -98,7 +99,7 @@ func (m *Member) join(a Arrival, now time.Time) (earlier Session, err error) {
 	earlier = m.session
 	m.failPendingLocked()
 	m.session, m.instance, m.version, m.address = a.Session, h.GetInstance(), h.GetVersion(), h.GetAddress()
-	m.epoch, m.foreign, m.rejected = h.GetEpoch(), a.Foreign, nil
+	m.epoch, m.foreign, m.rejected, m.unusable = h.GetEpoch(), a.Foreign, nil, h.GetUnusable()
 	m.connectedAt, m.lastSeen, m.offset = now, now, 0
 	m.breakers, m.breakerBytes = nil, 0
 	m.served, m.received = [2]servedPart{}, 0
@@ -153,7 +154,11 @@ func (m *Member) report(from Session, fn func(now time.Time)) {
 func (m *Member) Confirmed(from Session, part gatewayv1.Part) {
 	m.report(from, func(time.Time) {
 		p := &m.served[index(part)]
-		p.proven, p.history = true, []arrival{{revision: p.revision, at: m.connectedAt}}
+		first := arrival{revision: p.revision, at: m.connectedAt}
+		if part == gatewayv1.Part_PART_KEYS {
+			first.unusable = m.unusable
+		}
+		p.proven, p.history = true, []arrival{first}
 	})
 }
 

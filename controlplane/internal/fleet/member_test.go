@@ -35,12 +35,12 @@ func TestJoinRefusesASecondInstance(t *testing.T) {
 
 func TestJoinReplacesTheStreamOfTheSameInstance(t *testing.T) {
 	b := newBench(t)
-	first := b.connect("a", nil)
+	first := b.connect("a")
 	first.applied(keysPart, 5)
 	done := make(chan error, 1)
 	go func() { done <- first.Do(t.Context(), &gatewayv1.Command{}, nil) }()
 	<-first.commands
-	second := b.connect("a", nil)
+	second := b.connect("a")
 	if want := []string{"replaced by a newer stream of the same instance"}; !cmp.Equal(first.cuts, want) {
 		t.Errorf("cuts of the first stream = %q, want %q", first.cuts, want)
 	}
@@ -56,8 +56,8 @@ func TestJoinReplacesTheStreamOfTheSameInstance(t *testing.T) {
 // The receiver of a stream can be late: what it says must not count for the stream that came after.
 func TestReportsOfAStreamThatIsOver(t *testing.T) {
 	b := newBench(t)
-	first := b.connect("a", nil)
-	second := b.connect("a", nil)
+	first := b.connect("a")
+	second := b.connect("a")
 	for name, report := range map[string]func(){
 		"Applied":   func() { first.applied(keysPart, 9) },
 		"Confirmed": func() { first.Confirmed(first.stream, keysPart) },
@@ -87,13 +87,13 @@ func TestDescribe(t *testing.T) {
 		reason string
 	}{
 		{"serving", func(b *bench) *plane {
-			a := b.connect("a", nil)
+			a := b.connect("a")
 			a.applied(configPart, 8)
 			a.applied(keysPart, 7)
 			return a
 		}, gatewayv1.DataPlaneState_DATA_PLANE_STATE_SERVING, ""},
 		{
-			"new", func(b *bench) *plane { return b.connect("a", nil) },
+			"new", func(b *bench) *plane { return b.connect("a") },
 			gatewayv1.DataPlaneState_DATA_PLANE_STATE_LAGGING, "config not confirmed yet, newest is revision 8",
 		},
 		{"of an epoch before", func(b *bench) *plane {
@@ -102,13 +102,13 @@ func TestDescribe(t *testing.T) {
 			return a
 		}, gatewayv1.DataPlaneState_DATA_PLANE_STATE_LAGGING, "keys not confirmed yet, newest is revision 7"},
 		{"behind", func(b *bench) *plane {
-			a := b.connect("a", nil)
+			a := b.connect("a")
 			a.applied(configPart, 6)
 			a.applied(keysPart, 7)
 			return a
 		}, gatewayv1.DataPlaneState_DATA_PLANE_STATE_LAGGING, "config at revision 6 of 8"},
 		{"rejected", func(b *bench) *plane {
-			a := b.connect("a", nil)
+			a := b.connect("a")
 			a.Rejected(a.stream, &gatewayv1.Rejected{Part: configPart, Revision: 8, Reason: "no"})
 			return a
 		}, gatewayv1.DataPlaneState_DATA_PLANE_STATE_REJECTED, "revision 8: no"},
@@ -125,7 +125,7 @@ func TestDescribe(t *testing.T) {
 			return a
 		}, gatewayv1.DataPlaneState_DATA_PLANE_STATE_SERVING, ""},
 		{"rejected and mended", func(b *bench) *plane {
-			a := b.connect("a", nil)
+			a := b.connect("a")
 			a.Rejected(a.stream, &gatewayv1.Rejected{Part: configPart, Revision: 7, Reason: "no"})
 			a.applied(keysPart, 7)
 			a.applied(configPart, 8)
@@ -136,7 +136,7 @@ func TestDescribe(t *testing.T) {
 			gatewayv1.DataPlaneState_DATA_PLANE_STATE_FOREIGN, "why",
 		},
 		{"disconnected", func(b *bench) *plane {
-			a := b.connect("a", nil)
+			a := b.connect("a")
 			a.leave()
 			return a
 		}, gatewayv1.DataPlaneState_DATA_PLANE_STATE_DISCONNECTED, ""},
@@ -186,7 +186,7 @@ func TestDescribeWhatIsServed(t *testing.T) {
 
 func TestBreakers(t *testing.T) {
 	b := newBench(t)
-	a := b.connect("a", nil)
+	a := b.connect("a")
 	report := func(r *gatewayv1.BreakerReport) { a.ReportBreakers(a.stream, r) }
 	want := func(services ...string) {
 		t.Helper()
@@ -216,13 +216,13 @@ func TestBreakers(t *testing.T) {
 	want("users")
 	a.leave()
 	want()
-	b.connect("a", nil)
+	b.connect("a")
 	want()
 }
 
 func TestBreakersAreBounded(t *testing.T) {
 	b := newBench(t)
-	a := b.connect("a", nil)
+	a := b.connect("a")
 	for i := range gatewayv1.MaxServices/1000 + 2 {
 		r := &gatewayv1.BreakerReport{}
 		for j := range 1000 {

@@ -39,7 +39,7 @@ func TestJoinRemembersBeforeItReturns(t *testing.T) {
 
 func TestRunKeepsNotesFresh(t *testing.T) {
 	b := newBench(t)
-	a, gone := b.connect("a", nil), b.connect("gone", nil)
+	a, gone := b.connect("a"), b.connect("gone")
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
@@ -68,7 +68,7 @@ func TestRunKeepsNotesFresh(t *testing.T) {
 
 func TestRunWritesWhatIsLeft(t *testing.T) {
 	b := newBench(t)
-	a := b.connect("a", nil)
+	a := b.connect("a")
 	b.advance(time.Second)
 	a.leave()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -88,7 +88,7 @@ func TestJoinsShareWrites(t *testing.T) {
 	b := newBench(t)
 	var wg sync.WaitGroup
 	for i := range 200 {
-		wg.Go(func() { b.connect(fmt.Sprintf("dp-%03d", i), nil) })
+		wg.Go(func() { b.connect(fmt.Sprintf("dp-%03d", i)) })
 	}
 	wg.Wait()
 	b.restart()
@@ -100,7 +100,7 @@ func TestJoinsShareWrites(t *testing.T) {
 func TestJoinGoesOnWithoutNotes(t *testing.T) {
 	b := newBench(t)
 	b.store.fail(errDisk)
-	b.connect("a", nil)
+	b.connect("a")
 	b.store.fail(nil)
 	b.refresh(t.Context())
 	b.restart()
@@ -111,7 +111,7 @@ func TestJoinGoesOnWithoutNotes(t *testing.T) {
 
 func TestForget(t *testing.T) {
 	b := newBench(t)
-	a := b.connect("a", nil)
+	a := b.connect("a")
 	if err := b.Forget(t.Context(), "nobody"); !errors.Is(err, ErrUnknown) {
 		t.Errorf("Forget(nobody) = %v, want %v", err, ErrUnknown)
 	}
@@ -138,10 +138,10 @@ func TestForget(t *testing.T) {
 func TestForgetAndJoinAtOnce(t *testing.T) {
 	b := newBench(t)
 	for range 100 {
-		b.connect("a", nil).leave()
+		b.connect("a").leave()
 		var wg sync.WaitGroup
 		var joined *plane
-		wg.Go(func() { joined = b.connect("a", nil) })
+		wg.Go(func() { joined = b.connect("a") })
 		wg.Go(func() { _ = b.Forget(t.Context(), "a") })
 		wg.Wait()
 		if b.Member("a") != joined.Member {
@@ -154,9 +154,9 @@ func TestForgetAndJoinAtOnce(t *testing.T) {
 func TestMembersAreBounded(t *testing.T) {
 	b := newBench(t)
 	b.limit = 2
-	b.connect("a", nil).leave()
+	b.connect("a").leave()
 	b.advance(time.Hour)
-	b.connect("b", nil).leave()
+	b.connect("b").leave()
 	join := func() error {
 		_, err := b.Join(Arrival{Hello: &gatewayv1.Hello{Id: "c", Instance: "c"}, Session: newStream()})
 		return err
@@ -176,7 +176,7 @@ func TestMembersAreBounded(t *testing.T) {
 
 func TestUnreadableNotes(t *testing.T) {
 	b := newBench(t)
-	b.connect("a", nil)
+	b.connect("a")
 	if err := b.store.Note(t.Context(), store.Note{Table: notesTable, Key: "b", Value: []byte{0xff}}); err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +189,7 @@ func TestUnreadableNotes(t *testing.T) {
 func TestSubscribe(t *testing.T) {
 	b := newBench(t)
 	changed, end := b.Subscribe()
-	a := b.connect("a", nil)
+	a := b.connect("a")
 	a.applied(keysPart, 1)
 	<-changed
 	select {

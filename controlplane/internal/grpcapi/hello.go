@@ -42,6 +42,7 @@ func checkHello(h *gatewayv1.Hello) error {
 		}
 		cleanRejected(r)
 	}
+	h.Unusable = cleanUnusable(h.GetUnusable())
 	if err := checkParts("hello: parts", h.GetParts()); err != nil {
 		return err
 	}
@@ -95,6 +96,15 @@ func known(part gatewayv1.Part) bool {
 // cleanRejected makes a rejection fit to be kept and shown.
 func cleanRejected(r *gatewayv1.Rejected) {
 	r.Entry, r.Reason = clean(r.GetEntry(), maxText), clean(r.GetReason(), maxReason)
+}
+
+// cleanUnusable makes unusable entries fit to be kept and shown.
+func cleanUnusable(list []*gatewayv1.UnusableEntry) []*gatewayv1.UnusableEntry {
+	list = list[:min(len(list), maxUnusable)]
+	for _, u := range list {
+		u.Id, u.Reason = clean(u.GetId(), maxText), clean(u.GetReason(), maxText)
+	}
+	return list
 }
 
 // clean returns s fit for an operator's terminal: at most limit bytes of printable characters.

@@ -59,6 +59,34 @@ func TestWatchRollout(t *testing.T) {
 	}
 }
 
+// A data plane that comes back says which keys admit nobody there: whoever asks for one of them is told.
+func TestUnusableAfterReconnect(t *testing.T) {
+	w := newWorld(t, options{})
+	p := w.joins("a")
+	revision := w.addKey("alice")
+	p.catchUp(w, keysPart)
+	w.becomes("a", serving)
+	p.leave(w)
+	h := p.hello()
+	h.Unusable = append(h.GetUnusable(), &gatewayv1.UnusableEntry{Id: "alice", Reason: "torn\x1b[0m"})
+	for i := range 2 * maxUnusable {
+		h.Unusable = append(h.GetUnusable(), &gatewayv1.UnusableEntry{Id: fmt.Sprint("key-", i), Reason: "torn"})
+	}
+	p.dial(w)
+	p.say(h)
+	w.becomes("a", serving)
+	for entry, want := range map[string]string{"alice": "unusable: torn [0m", fmt.Sprint("key-", 2*maxUnusable-1): ""} {
+		m := w.rollouts(&gatewayv1.WatchRolloutRequest{Part: keysPart, Revision: revision, Entry: entry, TimeoutMs: 60_000})()
+		got := ""
+		for _, by := range m.GetRollout().GetRejected() {
+			got += by.GetReason()
+		}
+		if !m.GetDone() || got != want {
+			t.Errorf("%s: %v, want it rejected by %q", entry, m, want)
+		}
+	}
+}
+
 func TestWatchRolloutEnds(t *testing.T) {
 	w := newWorld(t, options{})
 	p := w.joins("a")

@@ -64,10 +64,7 @@ func (ses *session) applied(a *gatewayv1.Applied) error {
 	if err != nil {
 		return invalid("applied: %v", err)
 	}
-	a.Unusable = a.GetUnusable()[:min(len(a.GetUnusable()), maxUnusable)]
-	for _, u := range a.GetUnusable() {
-		u.Id, u.Reason = clean(u.GetId(), maxText), clean(u.GetReason(), maxText)
-	}
+	a.Unusable = cleanUnusable(a.GetUnusable())
 	is, err := ses.settle(report{"applied", a.GetPart(), a.GetRevision(), &digest})
 	switch is {
 	case drifted:

@@ -21,7 +21,7 @@ func (r *replica) hello() *gatewayv1.Hello {
 	defer r.mu.Unlock()
 	r.followLocked(false)
 	r.forgetAnew() // this Hello is what was asked for
-	h := &gatewayv1.Hello{Epoch: r.epochLocked(), Rejected: r.config.rejection}
+	h := &gatewayv1.Hello{Epoch: r.epochLocked(), Rejected: r.config.rejection, Unusable: r.keys.name(nil)}
 	for _, p := range r.parts() {
 		p.staging = nil
 		if p.present && !p.broken && p.state.Epoch == h.Epoch {

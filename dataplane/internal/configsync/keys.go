@@ -13,8 +13,12 @@ import (
 	gatewayv1 "apigateway/proto/gateway/v1"
 )
 
-// maxNamed bounds Applied.unusable.
-const maxNamed = 100
+// Bounds of Applied.unusable and Hello.unusable: so many entries, and so many bytes of an id or a reason. What a store sends as an
+// id may be long; a Hello with it must not be too large to be taken.
+const (
+	maxNamed    = 100
+	maxNameText = 256
+)
 
 // keysPart is the keys: what was received is what is served.
 type keysPart struct {
@@ -257,8 +261,16 @@ func (k *keysPart) name(changed []cache.Ref) (list []*gatewayv1.UnusableEntry) {
 	slices.Sort(labels)
 	for _, l := range slices.Compact(labels) {
 		if why, bad := k.unusable[l]; bad && len(list) < maxNamed {
-			list = append(list, &gatewayv1.UnusableEntry{Id: l, Reason: why})
+			list = append(list, &gatewayv1.UnusableEntry{Id: clip(l), Reason: clip(why)})
 		}
 	}
 	return list
+}
+
+// clip returns the begin of a text, and that whole characters.
+func clip(s string) string {
+	if len(s) > maxNameText {
+		s = s[:maxNameText]
+	}
+	return strings.ToValidUTF8(s, "")
 }

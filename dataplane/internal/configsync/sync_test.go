@@ -1,6 +1,8 @@
 package configsync
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -184,6 +186,12 @@ func TestUnusableKeys(t *testing.T) {
 				if !f.admits("good's") || !f.admits("alice's") || f.admits("unknown's") || f.admits("same") {
 					t.Error("want good and alice in, nobody else")
 				}
+				p.end <- nil
+				p, hello := f.next()
+				if diff := cmp.Diff(a.GetUnusable(), hello.GetUnusable(), protocmp.Transform()); diff != "" {
+					t.Errorf("Hello.unusable differs from that of Applied (-Applied +Hello):\n%s", diff)
+				}
+				p.say(s.welcome())
 				p.say(s.change(keysID, map[cache.Ref][]byte{key("bad"): nil}))
 				if a := p.applied(keysID, 4); len(a.GetUnusable()) != 0 {
 					t.Errorf("unusable = %v after its removal, want none", a.GetUnusable())
@@ -191,6 +199,26 @@ func TestUnusableKeys(t *testing.T) {
 			})
 		})
 	}
+}
+
+// However many and however long, what is named of unusable keys leaves room for the rest of a Hello.
+func TestUnusableKeysAreBounded(t *testing.T) {
+	serve(t, "", func(f *fleet) {
+		s := standard()
+		p, _ := f.next()
+		p.bring(s)
+		bad := map[cache.Ref][]byte{}
+		for i := range maxNamed + 1 {
+			bad[key(fmt.Sprintf("%03d%s", i, strings.Repeat("ö", 4000)))] = []byte{0xff}
+		}
+		p.say(s.change(keysID, bad))
+		p.applied(keysID, 3)
+		p.end <- nil
+		_, hello := f.next()
+		if got := hello.GetUnusable(); len(got) != maxNamed || got[0].GetId() != "000"+strings.Repeat("ö", 126) {
+			t.Errorf("Hello.unusable names %d entries, the first with an id of %d bytes, want %d of at most %d", len(got), len(got[0].GetId()), maxNamed, maxNameText)
+		}
+	})
 }
 
 // Two keys change their secrets within one record, in an order that the store does not promise.
