@@ -68,7 +68,7 @@ func (a *app) rootCommand() *cobra.Command {
 	root.Version = version()
 	root.SetVersionTemplate("gatewayctl {{.Version}}\n")
 	root.SilenceErrors, root.SilenceUsage = true, true
-	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.begin() }
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.begin(cmd) }
 	a.commonFlags(root)
 	root.SetIn(a.Stdin)
 	root.SetOut(a.Stdout)
@@ -110,7 +110,10 @@ func mustNameCommand(cmd *cobra.Command) {
 }
 
 // begin runs once flags and arguments are understood.
-func (a *app) begin() error {
+func (a *app) begin(cmd *cobra.Command) error {
+	if err := checkGiven(cmd.Flags()); err != nil {
+		return err
+	}
 	if err := a.checkCommonFlags(); err != nil {
 		return err
 	}

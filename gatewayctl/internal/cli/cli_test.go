@@ -244,3 +244,33 @@ func TestCompletionWithoutServer(t *testing.T) {
 		t.Errorf("completion = %d, %q, want no words", code, stdout)
 	}
 }
+
+// TestEmptyValues covers what an unset variable of a script becomes. Taken as "not given" it would mean something wider: a secret
+// made here, every data plane, every service.
+func TestEmptyValues(t *testing.T) {
+	tests := []struct {
+		args []string
+		want string
+	}{
+		{[]string{"keys", "add", "alice", "--key", ""}, `--key: got "" (want a value) (see gatewayctl keys add --help)`},
+		{[]string{"keys", "rotate", "alice", "--expires-in="}, `--expires-in: got "" (want a value) (see gatewayctl keys rotate --help)`},
+		{[]string{"breaker", "reset", "users", "--dataplane", ""}, `--dataplane: got "" (want a value) (see gatewayctl breaker reset --help)`},
+		{[]string{"breaker", "status", ""}, `got "" (want at most one SERVICE) (see gatewayctl breaker status --help)`},
+		{[]string{"keys", "revoke", ""}, `got "" (want NAME or the ID of a secret) (see gatewayctl keys revoke --help)`},
+		{[]string{"dataplanes", "adopt", ""}, `got "" (want either IDs or --all) (see gatewayctl dataplanes adopt --help)`},
+	}
+	for _, tt := range tests {
+		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
+			f := &fake{}
+			p, stdout, stderr := process("", f.start(t))
+			p.Args = tt.args
+			got := result{Run(t.Context(), p), stdout.String(), stderr.String()}
+			if diff := cmp.Diff(result{2, "", "gatewayctl: " + tt.want + "\n"}, got); diff != "" {
+				t.Errorf("gatewayctl %q (-want +got):\n%s", tt.args, diff)
+			}
+			if sent := f.requests(); len(sent) > 0 {
+				t.Errorf("gatewayctl %q sent %v, want nothing", tt.args, sent)
+			}
+		})
+	}
+}

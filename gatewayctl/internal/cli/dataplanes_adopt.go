@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -34,8 +35,11 @@ A foreign data plane serves what another store's history gave it. Adopting it ma
 drop keys that only it knows: each one is listed before anything happens. Others that hold no more of the same history
 come along and are named too. On a terminal you are asked to confirm (--yes does not ask); otherwise adoption goes on.`,
 		Args: func(_ *cobra.Command, args []string) error {
-			if o.all == (len(args) > 0) {
+			switch {
+			case o.all == (len(args) > 0):
 				return usagef("want either IDs or --all")
+			case slices.Contains(args, ""):
+				return usagef(`got "" (want either IDs or --all)`)
 			}
 			return nil
 		},

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -83,6 +84,8 @@ func operands(least, most int, want string) cobra.PositionalArgs {
 			return usagef("missing argument (want %s)", want)
 		case len(args) < least || len(args) > most:
 			return usagef("got %d arguments (want %s)", len(args), want)
+		case slices.Contains(args, ""):
+			return usagef(`got "" (want %s)`, want)
 		default:
 			return nil
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 const (
@@ -33,6 +34,17 @@ func (a *app) commonFlags(root *cobra.Command) {
 	_ = root.RegisterFlagCompletionFunc("log-level", fixed("debug", "info", "warn", "error"))
 	_ = root.RegisterFlagCompletionFunc("log-format", fixed("text", "json"))
 	_ = root.RegisterFlagCompletionFunc("server", fixed())
+}
+
+// checkGiven refuses a flag with an empty value, as a script's unset variable makes it. Left out, a flag may mean more: every data
+// plane, a secret made here.
+func checkGiven(flags *pflag.FlagSet) (err error) {
+	flags.Visit(func(f *pflag.Flag) {
+		if err == nil && f.Value.Type() == "string" && f.Value.String() == "" {
+			err = usagef(`--%s: got "" (want a value)`, f.Name)
+		}
+	})
+	return err
 }
 
 func (a *app) checkCommonFlags() error {
