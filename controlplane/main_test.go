@@ -63,6 +63,9 @@ func TestExitCodes(t *testing.T) {
 		{"two files", "a.yaml b.yaml", 2, "", `controlplane: got 2 arguments ["a.yaml" "b.yaml"] (want at most one, the configuration file) (see controlplane --help)` + "\n"},
 		{"a file twice", "--config a.yaml a.yaml", 2, "", "controlplane: got both --config and an argument (want one configuration file) (see controlplane --help)\n"},
 		{"not loopback", "--grpc 0.0.0.0:18000 good.yaml", 2, "", "which is not loopback"},
+		{"a part of TLS", "--tls-key a.pem good.yaml", 2, "", "controlplane: --tls-cert, --tls-key, --tls-ca: got no --tls-cert and no --tls-ca (want all three, or none for plaintext) (see controlplane --help)\n"},
+		{"TLS and plaintext", "--insecure --tls-cert a --tls-key b --tls-ca c good.yaml", 2, "", "controlplane: --insecure: got it beside --tls-cert (want one of them) (see controlplane --help)\n"},
+		{"TLS files that are not there", "--grpc 0.0.0.0:0 --http 127.0.0.1:0 --tls-cert a --tls-key b --tls-ca c good.yaml", 1, "", "controlplane: --tls-cert: open a: no such file"},
 		{"check two files", "--check good.yaml bad.yaml", 2, "", `controlplane: --check: got the argument "bad.yaml" beside it (want the file to check alone)`},
 		{"unknown store", "--store foo:/x good.yaml", 2, "", `controlplane: --store: store: unknown URL, got "foo:/x" (want bolt:…) (see controlplane --help)` + "\n"},
 		{"empty --grpc", "--grpc= good.yaml", 2, "", `controlplane: --grpc: not an address, got "" (want host:port) (see controlplane --help)` + "\n"},
@@ -91,7 +94,7 @@ func TestHelpNamesEveryFlag(t *testing.T) {
 	var stdout bytes.Buffer
 	run(t.Context(), []string{"--help"}, &stdout, &stdout)
 	for _, flag := range []string{
-		"--config file", "--check file", "--grpc address", "--http address", "--store URL", "--adopt", "--insecure", "--log-level", "--log-format", "--version",
+		"--config file", "--check file", "--grpc address", "--http address", "--store URL", "--adopt", "--tls-cert file", "--tls-key file", "--tls-ca file", "--insecure", "--log-level", "--log-format", "--version",
 		`"127.0.0.1:18000"`, `"127.0.0.1:18001"`, `"configs/gateway.yaml"`, `"bolt:data/controlplane.db"`, "CONTROLPLANE_GRPC",
 	} {
 		if !strings.Contains(stdout.String(), flag) {

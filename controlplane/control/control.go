@@ -14,7 +14,6 @@ import (
 	"strings"
 
 	"golang.org/x/sync/errgroup"
-	"google.golang.org/grpc"
 
 	"apigateway/controlplane/internal/config"
 	"apigateway/controlplane/internal/filewatch"
@@ -25,6 +24,7 @@ import (
 	"apigateway/controlplane/internal/reload"
 	"apigateway/controlplane/internal/store"
 	"apigateway/controlplane/internal/store/bolt"
+	"apigateway/proto/mtls"
 )
 
 // stores are the kinds of store that --store can name.
@@ -32,12 +32,13 @@ var stores = map[string]store.Opener{"bolt": bolt.Open}
 
 // Options configure a control plane.
 type Options struct {
-	Config   string // path of the configuration file
-	GRPC     string // address for data planes and gatewayctl
-	HTTP     string // address for health, metrics and profiles
-	Store    string // URL of the store, as bolt:PATH
-	Adopt    bool   // take over data planes that followed another store
-	Insecure bool   // serve gRPC in plaintext beyond loopback
+	Config   string     // path of the configuration file
+	GRPC     string     // address for data planes and gatewayctl
+	HTTP     string     // address for health, metrics and profiles
+	Store    string     // URL of the store, as bolt:PATH
+	Adopt    bool       // take over data planes that followed another store
+	TLS      mtls.Files // of gRPC; none: plaintext
+	Insecure bool       // serve gRPC in plaintext beyond loopback
 	Version  string
 	Log      *slog.Logger      // nil: discarded
 	Reload   <-chan struct{}   // read the file now; nil: only when it changes
@@ -128,7 +129,7 @@ func assemble(ctx context.Context, opts Options, st store.Store, publisher *publ
 func (p *plane) run(ctx context.Context, opts Options, l *listeners) error {
 	grpcServer := grpcapi.New(grpcapi.Deps{
 		Publisher: p.publisher, Keys: p.keys, Fleet: p.fleet, Config: p.file, Log: opts.Log, AdoptAll: opts.Adopt,
-	}, grpc.ConnectionTimeout(connectionTimeout))
+	}, l.options...)
 	admin := newAdmin(p)
 	g, ctx := errgroup.WithContext(ctx)
 	keeping, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))

@@ -153,11 +153,11 @@ func TestRunRefuses(t *testing.T) {
 		{"HTTP port taken", func(o *Options) { o.HTTP = address }, "--http: address in use by another process, got " + address + " (want a free one)"},
 		{
 			"not loopback", func(o *Options) { o.GRPC = "0.0.0.0:0" },
-			"--grpc: got 0.0.0.0:0, which is not loopback (want a loopback address, or --insecure for plaintext on a network you trust)",
+			"--grpc: got 0.0.0.0:0, which is not loopback (want a loopback address, mutual TLS by --tls-cert, or --insecure for plaintext on a network you trust)",
 		},
 		{
 			"every address", func(o *Options) { o.GRPC = ":0" },
-			"--grpc: got :0, which is not loopback (want a loopback address, or --insecure for plaintext on a network you trust)",
+			"--grpc: got :0, which is not loopback (want a loopback address, mutual TLS by --tls-cert, or --insecure for plaintext on a network you trust)",
 		},
 		{"no address", func(o *Options) { o.GRPC = "18000" }, `--grpc: not an address, got "18000" (want host:port)`},
 		{"empty address", func(o *Options) { o.GRPC = "" }, `--grpc: not an address, got "" (want host:port)`},

@@ -8,14 +8,20 @@ import (
 	"syscall"
 	"time"
 
+	"google.golang.org/grpc"
+
 	"apigateway/controlplane/internal/store"
+	"apigateway/proto/mtls"
 )
 
 // connectionTimeout bounds the handshake of a new gRPC connection.
 const connectionTimeout = 10 * time.Second
 
 // listeners are bound before anything starts, so that a taken port ends the start at once.
-type listeners struct{ grpc, http net.Listener }
+type listeners struct {
+	grpc, http net.Listener
+	options    []grpc.ServerOption // of what is served on grpc
+}
 
 // Validate reports options that Run refuses whatever the machine is like.
 func (o Options) Validate() error {
@@ -29,8 +35,14 @@ func (o Options) Validate() error {
 	if err := store.CheckURL(o.Store, stores); err != nil {
 		return fmt.Errorf("--store: %w", err)
 	}
-	if !o.Insecure && !loopback(host) {
-		return fmt.Errorf("--grpc: got %s, which is not loopback (want a loopback address, or --insecure for plaintext on a network you trust)", o.GRPC)
+	if err := o.TLS.Check(); err != nil {
+		return err
+	}
+	switch {
+	case o.TLS.Given() && o.Insecure:
+		return errors.New("--insecure: got it beside --tls-cert (want one of them)")
+	case !o.TLS.Given() && !o.Insecure && !loopback(host):
+		return fmt.Errorf("--grpc: got %s, which is not loopback (want a loopback address, mutual TLS by --tls-cert, or --insecure for plaintext on a network you trust)", o.GRPC)
 	}
 	return nil
 }
@@ -48,15 +60,22 @@ func listen(opts Options) (*listeners, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, err
 	}
-	grpc, err := bind("--grpc", opts.GRPC)
-	if err != nil {
+	l := &listeners{options: []grpc.ServerOption{grpc.ConnectionTimeout(connectionTimeout)}}
+	if opts.TLS.Given() {
+		creds, err := mtls.Server(opts.TLS, opts.Log)
+		if err != nil {
+			return nil, err
+		}
+		l.options = append(l.options, grpc.Creds(creds))
+	}
+	var err error
+	if l.grpc, err = bind("--grpc", opts.GRPC); err != nil {
 		return nil, err
 	}
-	http, err := bind("--http", opts.HTTP)
-	if err != nil {
-		return nil, errors.Join(err, grpc.Close())
+	if l.http, err = bind("--http", opts.HTTP); err != nil {
+		return nil, errors.Join(err, l.grpc.Close())
 	}
-	return &listeners{grpc: grpc, http: http}, nil
+	return l, nil
 }
 
 func bind(flag, address string) (net.Listener, error) {

@@ -67,6 +67,9 @@ func parseFlags(args []string, stdout, stderr io.Writer) (Options, error) {
 	set.StringVar(&opts.Cache, "cache", "", "`folder` of the last good state, or off (default data/dataplane/<id>)")
 	set.DurationVar(&opts.Drain, "drain", 30*time.Second, "how long a shutdown waits for requests under way")
 	set.DurationVar(&opts.DrainDelay, "drain-delay", 0, "how long a shutdown goes on accepting, not ready, before that")
+	set.StringVar(&opts.TLS.Cert, "tls-cert", "", "`file` with the certificate for gRPC, in PEM; with --tls-key and --tls-ca: mutual TLS")
+	set.StringVar(&opts.TLS.Key, "tls-key", "", "`file` with its key")
+	set.StringVar(&opts.TLS.CA, "tls-ca", "", "`file` with the authorities whose certificate the control plane has to show")
 	set.BoolVar(&opts.Insecure, "insecure", false, "plaintext gRPC to an address that is not loopback")
 	set.TextVar(&level, "log-level", slog.LevelInfo, "debug, info, warn or error")
 	set.StringVar(&format, "log-format", "text", "text or json")
@@ -121,6 +124,16 @@ func (o *Options) checkAddresses() error {
 	if err := checkListen(o.Admin); err != nil {
 		return fmt.Errorf("--admin: %w", err)
 	}
+	return o.checkControlPlanes()
+}
+
+func (o *Options) checkControlPlanes() error {
+	if err := o.TLS.Check(); err != nil {
+		return err
+	}
+	if o.TLS.Given() && o.Insecure {
+		return errors.New("--insecure: got it beside --tls-cert (want one of them)")
+	}
 	if len(o.ControlPlanes) == 0 {
 		return errors.New("--controlplane: got none (want at least one address)")
 	}
@@ -128,8 +141,8 @@ func (o *Options) checkAddresses() error {
 		switch {
 		case address == "":
 			return fmt.Errorf("--controlplane: got an empty address in %q (want HOST:PORT)", o.ControlPlanes)
-		case !o.Insecure && !loopback(address):
-			return fmt.Errorf("--controlplane: got %s, which is not loopback (want a loopback address, or --insecure for plaintext on a network you trust)", address)
+		case !o.TLS.Given() && !o.Insecure && !loopback(address):
+			return fmt.Errorf("--controlplane: got %s, which is not loopback (want a loopback address, mutual TLS by --tls-cert, or --insecure for plaintext on a network you trust)", address)
 		}
 	}
 	return nil

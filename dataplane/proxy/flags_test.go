@@ -29,6 +29,9 @@ func TestFlagsAreChecked(t *testing.T) {
 		{"admin without a port", []string{"--admin", "localhost"}, `--admin: got "localhost" (want `},
 		{"no control plane", []string{"--controlplane", ""}, `--controlplane: got none (want `},
 		{"an empty control plane", []string{"--controlplane", "localhost:1,", "--insecure"}, `--controlplane: got an empty address in ["localhost:1" ""] (want `},
+		{"a part of TLS", []string{"--tls-ca", "ca.pem"}, "--tls-cert, --tls-key, --tls-ca: got no --tls-cert and no --tls-key (want "},
+		{"TLS beyond loopback", []string{"--controlplane", "10.0.0.1:18000", "--tls-cert", "a", "--tls-key", "b", "--tls-ca", "c"}, ""},
+		{"TLS and plaintext", []string{"--insecure", "--tls-cert", "a", "--tls-key", "b", "--tls-ca", "c"}, "--insecure: got it beside --tls-cert (want "},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

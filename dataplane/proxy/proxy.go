@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc/credentials"
 
 	"apigateway/dataplane/internal/admin"
 	"apigateway/dataplane/internal/cache"
@@ -23,6 +24,7 @@ import (
 	"apigateway/dataplane/internal/keys"
 	"apigateway/dataplane/internal/snapshot"
 	"apigateway/dataplane/internal/upstream"
+	"apigateway/proto/mtls"
 )
 
 // Options configure a data plane.
@@ -34,6 +36,7 @@ type Options struct {
 	Cache         string        // folder of the last good state; off: none
 	Drain         time.Duration // how long a shutdown waits for requests under way
 	DrainDelay    time.Duration // how long it goes on accepting before that
+	TLS           mtls.Files    // of gRPC; none: plaintext
 	Insecure      bool          // plaintext gRPC beyond loopback
 	Version       string
 	Log           *slog.Logger      // nil: discarded
@@ -117,12 +120,16 @@ func newPlane(opts Options) (*plane, *cache.Dir, error) {
 	if p.server, err = p.newServer(); err != nil {
 		return nil, nil, err
 	}
+	creds, err := p.credentials()
+	if err != nil {
+		return nil, nil, err
+	}
 	dir, err := p.openCache()
 	if err != nil {
 		return nil, nil, err
 	}
 	p.sync, err = configsync.New(configsync.Options{
-		Addresses: opts.ControlPlanes, ID: opts.ID, Version: opts.Version, Address: p.address.get,
+		Addresses: opts.ControlPlanes, Credentials: creds, ID: opts.ID, Version: opts.Version, Address: p.address.get,
 		Keys: p.keys, Live: p.live, Holder: p.holder, Cache: dir, Log: p.log, Meters: p.meters,
 	})
 	if err != nil {
@@ -211,6 +218,14 @@ func (p *plane) waitConfigured(ctx context.Context) (port string, ok bool) {
 	case <-ctx.Done():
 		return "", false
 	}
+}
+
+// credentials are those of gRPC; nil: plaintext.
+func (p *plane) credentials() (credentials.TransportCredentials, error) {
+	if !p.opts.TLS.Given() {
+		return nil, nil
+	}
+	return mtls.Client(p.opts.TLS, p.log)
 }
 
 func (p *plane) openCache() (*cache.Dir, error) {

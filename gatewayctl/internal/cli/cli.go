@@ -21,6 +21,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"apigateway/gatewayctl/internal/render"
+	"apigateway/proto/mtls"
 )
 
 // Process is what gatewayctl sees of the world. All fields but Asks and Draws must be set.
@@ -29,7 +30,7 @@ type Process struct {
 	Args           []string
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
-	// Getenv reads GATEWAYCTL_SERVER and NO_COLOR.
+	// Getenv reads GATEWAYCTL_SERVER, GATEWAYCTL_TLS_CERT, _KEY and _CA, and NO_COLOR.
 	Getenv func(string) string
 	Now    func() time.Time
 	// Asks: a person at stdin can answer a question.
@@ -42,6 +43,7 @@ type Process struct {
 type app struct {
 	Process
 	server    string
+	tls       mtls.Files
 	insecure  bool
 	output    string
 	timeout   time.Duration

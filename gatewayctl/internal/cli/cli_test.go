@@ -28,7 +28,9 @@ func TestUsage(t *testing.T) {
 		{"keys list --log-format xml", `--log-format: got "xml" (want text or json) (see gatewayctl keys list --help)`},
 		{"keys list --server nowhere", `--server: got "nowhere" (want HOST:PORT) (see gatewayctl keys list --help)`},
 		{"keys list --server 10.0.0.5:18000", "--server: 10.0.0.5:18000 is not on this machine and the connection would be " +
-			"plain text (--insecure allows it) (see gatewayctl keys list --help)"},
+			"plain text (--tls-cert makes it TLS, --insecure allows it) (see gatewayctl keys list --help)"},
+		{"keys list --tls-cert a.pem", "--tls-cert, --tls-key, --tls-ca: got no --tls-key and no --tls-ca (want all three, or none for plaintext) (see gatewayctl keys list --help)"},
+		{"keys list --insecure --tls-cert a --tls-key b --tls-ca c", "--insecure: got it beside --tls-cert (want one of them) (see gatewayctl keys list --help)"},
 		{"breaker status a/b", `name: wrong character, got "a/b" (want A-Z a-z 0-9 . _ -) (see gatewayctl breaker status --help)`},
 		{"dataplanes adopt", "want either IDs or --all (see gatewayctl dataplanes adopt --help)"},
 		{"dataplanes adopt a --all", "want either IDs or --all (see gatewayctl dataplanes adopt --help)"},

@@ -9,13 +9,13 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
 	gatewayv1 "apigateway/proto/gateway/v1"
@@ -41,6 +41,7 @@ type dialed struct {
 	mu  sync.Mutex
 	ok  bool
 	err error
+	tls error // of the newest handshake, or of what the server said right after it
 }
 
 func (d *dialed) dial(ctx context.Context, address string) (net.Conn, error) {
@@ -65,8 +66,12 @@ func (a *app) connect() (*client, error) {
 		return nil, err
 	}
 	c := &client{server: a.server, timeout: a.timeout}
+	creds, err := a.credentials(&c.dialed)
+	if err != nil {
+		return nil, err
+	}
 	conn, err := grpc.NewClient("passthrough:///"+a.server,
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithTransportCredentials(creds),
 		grpc.WithContextDialer(c.dialed.dial),
 		grpc.WithUnaryInterceptor(logUnary(a.log)),
 		grpc.WithStreamInterceptor(logStream(a.log)))
@@ -146,7 +151,10 @@ func (c *client) explain(err error) error {
 	s := status.Convert(err)
 	out := &rpcError{code: s.Code(), text: s.Message()}
 	reached, dialErr := c.dialed.reached()
+	tlsErr := c.dialed.tlsProblem()
 	switch {
+	case s.Code() == codes.Unavailable && tlsErr != nil:
+		out.text = fmt.Sprintf("control plane %s: %s", c.server, tlsReason(tlsErr))
 	case s.Code() == codes.Canceled:
 		out.text = "interrupted"
 	case !reached && (s.Code() == codes.Unavailable || s.Code() == codes.DeadlineExceeded):
@@ -156,6 +164,8 @@ func (c *client) explain(err error) error {
 		out.text = fmt.Sprintf("control plane %s: no answer within %v", c.server, c.timeout)
 	case s.Code() == codes.Unimplemented:
 		out.text = fmt.Sprintf("control plane %s: does not know this request (an older version?)", c.server)
+	case s.Code() == codes.Unavailable && dialErr == nil && strings.Contains(s.Message(), "error reading server preface"):
+		out.text = fmt.Sprintf("control plane %s: no gRPC there; does it want TLS (--tls-cert)?", c.server)
 	case s.Code() == codes.Unavailable && dialErr != nil, s.Code() == codes.Unavailable && lost(s.Message()):
 		out.text = fmt.Sprintf("control plane %s: connection lost", c.server)
 	}

@@ -16,6 +16,7 @@ const (
 	defaultServer  = "127.0.0.1:18000"
 	defaultTimeout = 10 * time.Second
 	serverVariable = "GATEWAYCTL_SERVER"
+	tlsVariable    = "GATEWAYCTL_TLS_" // and CERT, KEY or CA
 )
 
 func (a *app) commonFlags(root *cobra.Command) {
@@ -25,6 +26,9 @@ func (a *app) commonFlags(root *cobra.Command) {
 	}
 	f := root.PersistentFlags()
 	f.StringVar(&a.server, "server", server, "address of the control plane; environment: "+serverVariable)
+	f.StringVar(&a.tls.Cert, "tls-cert", a.Getenv(tlsVariable+"CERT"), "file with the certificate to show, in PEM; environment: "+tlsVariable+"CERT")
+	f.StringVar(&a.tls.Key, "tls-key", a.Getenv(tlsVariable+"KEY"), "file with its key; environment: "+tlsVariable+"KEY")
+	f.StringVar(&a.tls.CA, "tls-ca", a.Getenv(tlsVariable+"CA"), "file with the authorities that the server is verified by; environment: "+tlsVariable+"CA")
 	f.BoolVar(&a.insecure, "insecure", false, "allow plain text to a server that is not on this machine")
 	f.StringVarP(&a.output, "output", "o", "table", "table or json")
 	f.DurationVar(&a.timeout, "timeout", defaultTimeout, "bound on the wait for each answer and, with --wait, for the proof")
@@ -76,8 +80,14 @@ func (a *app) checkServer() error {
 	if err != nil || port == "" {
 		return usagef("--server: got %q (want HOST:PORT)", a.server)
 	}
-	if !a.insecure && !loopback(host) {
-		return usagef("--server: %s is not on this machine and the connection would be plain text (--insecure allows it)",
+	if err := a.tls.Check(); err != nil {
+		return usage(err)
+	}
+	switch {
+	case a.tls.Given() && a.insecure:
+		return usagef("--insecure: got it beside --tls-cert (want one of them)")
+	case !a.tls.Given() && !a.insecure && !loopback(host):
+		return usagef("--server: %s is not on this machine and the connection would be plain text (--tls-cert makes it TLS, --insecure allows it)",
 			a.server)
 	}
 	return nil
