@@ -107,10 +107,8 @@ type stream[Req, Page any] func(context.Context, *Req, ...grpc.CallOption) (grpc
 // The last thing that it yields may be an error.
 func pages[Req, Page any](ctx context.Context, c *client, method stream[Req, Page], req *Req) iter.Seq2[*Page, error] {
 	return func(yield func(*Page, error) bool) {
-		ctx, cancel := context.WithCancelCause(ctx)
-		defer cancel(nil)
-		watchdog := time.AfterFunc(c.timeout, func() { cancel(context.DeadlineExceeded) })
-		defer watchdog.Stop()
+		ctx, watchdog, end := c.bounded(ctx)
+		defer end()
 		s, err := method(ctx, req)
 		for err == nil {
 			var page *Page
@@ -128,11 +126,26 @@ func pages[Req, Page any](ctx context.Context, c *client, method stream[Req, Pag
 		if errors.Is(err, io.EOF) {
 			return
 		}
-		if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
-			err = status.FromContextError(context.DeadlineExceeded).Err()
-		}
-		yield(nil, c.explain(err))
+		yield(nil, c.explain(overdue(ctx, err)))
 	}
+}
+
+// bounded returns a context that ends when watchdog, which runs for c.timeout from now, is neither stopped nor reset. Call end.
+func (c *client) bounded(ctx context.Context) (_ context.Context, watchdog *time.Timer, end func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	watchdog = time.AfterFunc(c.timeout, func() { cancel(context.DeadlineExceeded) })
+	return ctx, watchdog, func() {
+		watchdog.Stop()
+		cancel(nil)
+	}
+}
+
+// overdue returns err, or that time was up if that is what ended the bounded ctx: gRPC takes it for a cancellation.
+func overdue(ctx context.Context, err error) error {
+	if err != nil && errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+		return status.FromContextError(context.DeadlineExceeded).Err()
+	}
+	return err
 }
 
 // rpcError is what a person is told about a failed request; the code stays for those who decide by it.

@@ -35,15 +35,11 @@ file are sent with it; the control plane hashes them at once and keeps nothing.`
 }
 
 func (o *configValidate) run(ctx context.Context, name string) error {
-	file, shown := o.app.Stdin, "stdin"
-	if name != "-" {
-		f, err := os.Open(name)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = f.Close() }() // only read from
-		file, shown = f, name
+	file, shown, err := o.open(ctx, name)
+	if err != nil {
+		return err
 	}
+	defer func() { _ = file.Close() }() // only read from
 	c, err := o.app.connect()
 	if err != nil {
 		return err
@@ -64,17 +60,28 @@ func (o *configValidate) run(ctx context.Context, name string) error {
 	return err
 }
 
-// send streams a file to the control plane and returns what it found.
+// open returns the file and its name in messages.
+func (o *configValidate) open(ctx context.Context, name string) (file io.ReadCloser, shown string, err error) {
+	if name == "-" {
+		return io.NopCloser(o.app.stdin(ctx)), "stdin", nil
+	}
+	file, err = os.Open(name)
+	return file, name, err
+}
+
+// send streams a file to the control plane and returns what it found. The time that reading takes is nobody's delay.
 func send(ctx context.Context, c *client, name string, file io.Reader) (*gatewayv1.ValidateConfigResponse, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
+	ctx, watchdog, end := c.bounded(ctx)
+	defer end()
 	stream, err := c.config.ValidateConfig(ctx)
 	if err != nil {
-		return nil, c.explain(err)
+		return nil, c.explain(overdue(ctx, err))
 	}
 	for more := true; more; name = "" {
 		data := make([]byte, piece) // a message must not change once it was sent
+		watchdog.Stop()
 		n, err := io.ReadFull(file, data)
+		watchdog.Reset(c.timeout)
 		if more = err == nil; !more && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 			return nil, err
 		}
@@ -86,5 +93,5 @@ func send(ctx context.Context, c *client, name string, file io.Reader) (*gateway
 		}
 	}
 	resp, err := stream.CloseAndRecv()
-	return resp, c.explain(err)
+	return resp, c.explain(overdue(ctx, err))
 }

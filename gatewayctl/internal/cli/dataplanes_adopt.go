@@ -1,12 +1,10 @@
 package cli
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -95,9 +93,9 @@ func (o *dataPlanesAdopt) ask(ctx context.Context, c *client, req *gatewayv1.Ado
 	}
 	fmt.Fprintf(o.app.Stderr, "adopt %s: keys revived: %d, dropped: %d. Go on? [y/N] ",
 		render.Clean(strings.Join(adoption.Adopted, ", ")), revived, len(shown)-revived)
-	answer, err := bufio.NewReader(io.LimitReader(o.app.Stdin, 64)).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("stdin: %w", err)
+	answer, err := o.app.readLine(ctx)
+	if err != nil {
+		return nil, err
 	}
 	switch strings.ToLower(strings.TrimSpace(answer)) {
 	case "y", "yes":

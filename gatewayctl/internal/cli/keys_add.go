@@ -1,12 +1,9 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -60,7 +57,7 @@ func (o *keysAdd) run(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	secret, err := o.secret()
+	secret, err := o.secret(ctx)
 	if err != nil {
 		return err
 	}
@@ -92,14 +89,14 @@ func (o *keysAdd) validate(name string) (expires int64, err error) {
 }
 
 // secret makes a secret, or takes the caller's own.
-func (o *keysAdd) secret() (string, error) {
+func (o *keysAdd) secret(ctx context.Context) (string, error) {
 	switch o.key {
 	case "":
 		return apikey.Generate()
 	case "-":
-		secret, err := readLine(o.app.Stdin)
+		secret, err := o.app.readLine(ctx)
 		if err != nil {
-			return "", fmt.Errorf("--key -: stdin: %w", err)
+			return "", err
 		}
 		return secret, o.checkSecret(secret)
 	default:
@@ -121,13 +118,4 @@ func (o *keysAdd) checkSecret(secret string) error {
 			len(secret), weakSecret)
 	}
 	return nil
-}
-
-// readLine returns the first line of r without its end. What follows is not read.
-func readLine(r io.Reader) (string, error) {
-	line, err := bufio.NewReader(io.LimitReader(r, apikey.MaxSecret+2)).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return "", err
-	}
-	return strings.TrimRight(line, "\r\n"), nil
 }
