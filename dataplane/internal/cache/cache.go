@@ -87,12 +87,13 @@ type Dir struct {
 	config     file
 	keys       file
 	compacting sync.WaitGroup
+	syncFolder func(path string) error // tests replace it
 }
 
 // Open makes the folder if needed and locks it. The only error is that another process holds it (ErrLocked); a folder that
 // cannot be made or written is told by Unwritable, can be read, and refuses every write.
 func Open(path string) (*Dir, error) {
-	d := &Dir{path: path}
+	d := &Dir{path: path, syncFolder: syncFolder}
 	d.config = file{dir: d, part: gatewayv1.Part_PART_CONFIG, name: "config.cache"}
 	d.keys = file{dir: d, part: gatewayv1.Part_PART_KEYS, name: "keys.cache"}
 	lock, err := lockFolder(path)
@@ -124,12 +125,20 @@ func lockFolder(path string) (*os.File, error) {
 		}
 		return nil, err
 	}
-	probe, err := os.CreateTemp(path, "probe-*.tmp")
-	if err != nil {
+	if err := probe(path); err != nil {
 		_ = lock.Close() // nothing was written
 		return nil, err
 	}
-	return lock, errors.Join(probe.Close(), os.Remove(probe.Name()))
+	return lock, nil
+}
+
+// probe makes a file in a folder and removes it.
+func probe(path string) error {
+	f, err := os.CreateTemp(path, "probe-*.tmp")
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
 // removeTemporary deletes what a process that was killed left half-written.

@@ -257,6 +257,30 @@ func TestFailedReplaceEndsAppends(t *testing.T) {
 	}
 }
 
+// A checkpoint whose name may not be durable stands in the place of the file that was appended to: no record may go to that one
+// any more, which nobody would ever read.
+func TestUnsyncedNameEndsAppends(t *testing.T) {
+	d, m := open(t, t.TempDir()), newModel()
+	m.change(nil, "a", "b")
+	must(t, d.Replace(keysPart, m.state, slices.Values(m.list())))
+	refused, done := errors.New("disk on fire"), make(chan error)
+	d.syncFolder = func(string) error { return refused }
+	d.Compact(keysPart, m.state, slices.Values(m.list()), func(err error) { done <- err })
+	if err := <-done; !errors.Is(err, refused) {
+		t.Fatalf("Compact = %v, want %v", err, refused)
+	}
+	if err := d.Append(keysPart, []*gatewayv1.Record{m.change([]string{"a"})}); !errors.Is(err, ErrNoCheckpoint) {
+		t.Errorf("Append = %v, want ErrNoCheckpoint", err)
+	}
+	d.syncFolder = syncFolder
+	d.Compact(keysPart, m.state, slices.Values(m.list()), func(err error) { done <- err })
+	must(t, <-done)
+	must(t, d.Append(keysPart, []*gatewayv1.Record{m.change(nil, "c")}))
+	_, c, err := reload(t, d)
+	must(t, err)
+	check(t, c, m)
+}
+
 func TestLeftoversAreRemoved(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(dir, "keys.cache-1.tmp"), []byte("half"), 0o600))

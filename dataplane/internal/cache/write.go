@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -165,10 +166,7 @@ func (w *newFile) write(part gatewayv1.Part, s State, entries iter.Seq[Entry]) e
 }
 
 func headPayload(part gatewayv1.Part, s State) []byte {
-	b := []byte{kindHead, byte(part)}
-	for shift := 56; shift >= 0; shift -= 8 {
-		b = append(b, byte(s.Generation>>shift))
-	}
+	b := binary.BigEndian.AppendUint64([]byte{kindHead, byte(part)}, s.Generation)
 	return append(b, s.Epoch...)
 }
 
@@ -194,18 +192,16 @@ func (w *newFile) discard() {
 	_ = os.Remove(w.out.Name()) // Open removes what stays
 }
 
-// install gives the new file its name and appends to it from now on. f.mu is held.
+// install gives the new file its name and appends to it from now on. If the name cannot be made durable, a crash may leave the file
+// of before or the new one: nothing can be appended then. f.mu is held.
 func (f *file) install(w *newFile) error {
-	err := os.Rename(w.out.Name(), f.path())
-	if err == nil {
-		err = syncFolder(f.dir.path)
-	}
-	if err != nil {
+	if err := os.Rename(w.out.Name(), f.path()); err != nil {
 		w.discard()
 		return fmt.Errorf("cache %s: %w", f.path(), err)
 	}
-	if f.out != nil {
-		_ = f.out.Close() // replaced, all of it was synced
+	_ = f.closeLocked() // replaced, all of it was synced
+	if err := f.dir.syncFolder(f.dir.path); err != nil {
+		return fmt.Errorf("cache %s: %w", f.path(), errors.Join(err, w.out.Close()))
 	}
 	f.out, f.chain, f.size, f.checkpoint = w.out, w.chain, w.size, w.size
 	return nil
