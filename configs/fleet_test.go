@@ -14,18 +14,21 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+
+	"apigateway/proto/mtls"
 )
 
 // fleet is the control plane, the data planes and the backends of one test. Whatever it starts is ended and waited for at the end of the
 // test. Its methods fail the test; they are for the test's own goroutine.
 type fleet struct {
 	t       *testing.T
-	dir     string // of the store, the caches and the configuration file
-	config  string // path of the configuration file
-	store   string // path of the store
-	grpc    string // address of the control plane
-	http    string // of its health and metrics
-	spawn   bool   // planes are processes of their own
+	dir     string     // of the store, the caches and the configuration file
+	config  string     // path of the configuration file
+	store   string     // path of the store
+	grpc    string     // address of the control plane
+	http    string     // of its health and metrics
+	spawn   bool       // planes are processes of their own
+	tls     mtls.Files // of the plane that is started next; none: plaintext
 	level   slog.Level
 	client  *http.Client
 	conn    *grpc.ClientConn

@@ -91,6 +91,9 @@ func (f *fleet) exec(p *plane, program string, args ...string) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
+	if f.tls.Given() {
+		args = append(args, tlsFlags(f.tls)...)
+	}
 	f.launch(p, exec.Command(filepath.Join(folder, program), append(args, "--log-level", f.level.String())...))
 }
 

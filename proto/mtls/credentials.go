@@ -4,9 +4,10 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"log/slog"
 	"net"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc/credentials"
@@ -44,7 +45,10 @@ func Client(files Files, log *slog.Logger) (credentials.TransportCredentials, er
 // peer is either side.
 type peer struct {
 	source *source
-	told   atomic.Int64 // unix seconds of the last failure that was logged
+
+	mu     sync.Mutex
+	second int64 // of the last failure that was logged
+	told   int   // failures that were logged in it
 }
 
 // Clone implements credentials.TransportCredentials.
@@ -60,17 +64,55 @@ func (p *peer) OverrideServerName(string) error { return nil }
 
 // ClientHandshake implements credentials.TransportCredentials.
 func (p *peer) ClientHandshake(ctx context.Context, authority string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	return credentials.NewTLS(p.source.current()).ClientHandshake(ctx, authority, raw)
+	conn, info, err := credentials.NewTLS(p.source.current()).ClientHandshake(ctx, authority, raw)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &refusable{conn}, info, nil
 }
 
-// ServerHandshake logs why it failed, which gRPC does not; at most once a second, since strangers may cause it.
+// refusable is a client's connection. With TLS 1.3 a server refuses a certificate after the handshake, and closes: whether the client's
+// next write or its next read meets that is chance.
+type refusable struct{ net.Conn }
+
+// heedWithin bounds the look for a refusal, which was sent before the connection was closed.
+const heedWithin = 100 * time.Millisecond
+
+// Write fails with what the server said, if it said why it closed.
+func (c *refusable) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	if err == nil {
+		return n, nil
+	}
+	_ = c.Conn.SetReadDeadline(time.Now().Add(heedWithin)) // it is of no more use
+	_, why := c.Conn.Read(make([]byte, 1))
+	if said, ok := errors.AsType[*net.OpError](why); ok && said.Op == "remote error" {
+		return n, why
+	}
+	return n, err
+}
+
+// maxTold is how many failures of one second are logged: strangers cause them.
+const maxTold = 10
+
+// ServerHandshake logs why it failed, which gRPC does not.
 func (p *peer) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	conn, info, err := credentials.NewTLS(p.source.current()).ServerHandshake(raw)
 	if err == nil {
 		return conn, info, nil
 	}
-	if now, last := time.Now().Unix(), p.told.Load(); now != last && p.told.CompareAndSwap(last, now) {
+	if p.mayTell(time.Now().Unix()) {
 		p.source.log.Warn("gRPC connection refused", "peer", raw.RemoteAddr().String(), "err", err)
 	}
 	return nil, nil, err
+}
+
+func (p *peer) mayTell(second int64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if second != p.second {
+		p.second, p.told = second, 0
+	}
+	p.told++
+	return p.told <= maxTold
 }

@@ -54,10 +54,20 @@ type notingConn struct {
 
 func (c *notingConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
+	c.note(err)
+	return n, err
+}
+
+func (c *notingConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.note(err)
+	return n, err
+}
+
+func (c *notingConn) note(err error) {
 	if said, ok := errors.AsType[*net.OpError](err); ok && said.Op == "remote error" {
 		c.dialed.noteTLS(err)
 	}
-	return n, err
 }
 
 func (d *dialed) noteTLS(err error) {
