@@ -84,7 +84,7 @@ func chunked() []Message {
 		broken(Optional, "framing names in trailers: Host", chunks("0\r\nHost: b\r\n\r\n"), "400"),
 		broken(Malformed, "trailer without a colon", chunks("0\r\nX y\r\n\r\n"), "400"),
 		broken(Malformed, "trailer with a space before the colon", chunks("0\r\nX : y\r\n\r\n"), "400"),
-		broken(Optional, "trailers over 100 fields", chunks("0\r\n"+strings.Repeat("X: y\r\n", 101)+"\r\n"), "431"),
+		broken(Optional, "trailers over 100 fields", chunks("0\r\n"+strings.Repeat("X: y\r\n", 101)+"\r\n"), "400"),
 	))
 }
 
