@@ -63,23 +63,13 @@ func (n *node[T]) collect(path string, found []string) []string {
 	if n == nil {
 		return found
 	}
-	ends := [2]*methods[T]{&n.subtree, nil}
+	found = n.subtree.names(found)
 	if path == "" || path == "/" {
-		ends[1] = &n.exact
-	} else {
-		segment, rest := cut(path)
-		found = n.literal(segment).collect(rest, found)
-		found = n.wildcard.collect(rest, found)
+		return n.exact.names(found)
 	}
-	for _, end := range ends {
-		if end == nil {
-			continue
-		}
-		for _, route := range end.some {
-			found = append(found, route.Pattern.Method)
-		}
-	}
-	return found
+	segment, rest := cut(path)
+	found = n.literal(segment).collect(rest, found)
+	return n.wildcard.collect(rest, found)
 }
 
 // allow writes methods as the header Allow has them.

@@ -131,3 +131,11 @@ func (m *methods[T]) pick(method string) *Route[T] {
 	}
 	return m.any
 }
+
+// names appends the methods that have a route of their own.
+func (m *methods[T]) names(found []string) []string {
+	for _, route := range m.some {
+		found = append(found, route.Pattern.Method)
+	}
+	return found
+}
