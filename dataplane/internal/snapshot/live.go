@@ -32,11 +32,12 @@ type Deps struct {
 type Live struct {
 	Refused *refusal.Counters // of every answer that the gateway itself makes; those before routing go to service ""
 
-	deps      Deps
-	metrics   meters
-	transport *upstream.Client
-	began     time.Time
-	onBreaker atomic.Pointer[func(service string)]
+	deps        Deps
+	metrics     meters
+	engines     *upstream.Engines
+	credentials *upstream.Credentials
+	began       time.Time
+	onBreaker   atomic.Pointer[func(service string)]
 
 	mu       sync.Mutex
 	services map[string]*Service // as published
@@ -82,10 +83,11 @@ func NewLive(deps Deps) (*Live, error) {
 		}
 	}
 	l := &Live{
-		deps:      deps,
-		transport: upstream.NewClient(upstream.TransportSettings{}),
-		began:     time.Now(),
-		services:  map[string]*Service{},
+		deps:        deps,
+		engines:     upstream.NewEngines(upstream.TransportSettings{}),
+		credentials: upstream.NewCredentials(deps.Log),
+		began:       time.Now(),
+		services:    map[string]*Service{},
 	}
 	return l, l.newMeters(deps.Meters)
 }
@@ -93,8 +95,11 @@ func NewLive(deps Deps) (*Live, error) {
 // Tunnels returns the tunnels and streams that are open.
 func (l *Live) Tunnels() *upstream.Tunnels { return l.deps.Tunnels }
 
-// Close closes idle connections to backends. Requests must have ended.
-func (l *Live) Close() { l.transport.Close() }
+// Close closes the connections to backends. Requests must have ended.
+func (l *Live) Close() {
+	l.credentials.Close()
+	l.engines.Close()
+}
 
 // now is the clock of the buckets: monotonic nanoseconds.
 func (l *Live) now() int64 { return int64(time.Since(l.began)) }
@@ -120,7 +125,8 @@ func (l *Live) partsOf(name string) parts {
 	return parts{
 		since: time.Now(),
 		cluster: upstream.NewCluster(name, upstream.Deps{
-			Engine: l.transport, Metrics: l.metrics.upstream, Tunnels: l.deps.Tunnels, Log: l.deps.Log, Watched: l.watched,
+			Engine: l.engines, Credentials: l.credentials, Metrics: l.metrics.upstream, Tunnels: l.deps.Tunnels, Log: l.deps.Log,
+			Watched: l.watched,
 		}),
 		refused: l.Refused.Service(name),
 	}
@@ -164,7 +170,7 @@ func (l *Live) abandon(s *Snapshot) {
 
 // adopt lets the live parts take over the settings of what is going to serve.
 func (l *Live) adopt(next *Snapshot) {
-	l.transport.Update(transportSettings(next.Settings.GetTransport()))
+	l.engines.Update(transportSettings(next.Settings.GetTransport()))
 	l.budgetFor(next.Settings).Resize(int(next.Settings.GetMaxBuckets()))
 	for _, s := range next.built {
 		s.parts.cluster.Update(upstreamSettings(s.Config, next.Settings.GetListener()))

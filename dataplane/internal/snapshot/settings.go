@@ -121,8 +121,12 @@ func serviceNumbers(s *gatewayv1.Service) []number {
 }
 
 func upstreamSettings(s *gatewayv1.Service, l *gatewayv1.Listener) upstream.Settings {
+	files := s.GetUpstreamTls()
 	return upstream.Settings{
-		URLs:              s.GetUrls(),
+		URLs: s.GetUrls(),
+		TLS: upstream.TLSFiles{
+			CAFile: files.GetCaFile(), ServerName: files.GetServerName(), CertFile: files.GetCertFile(), KeyFile: files.GetKeyFile(),
+		},
 		FailureThreshold:  int(s.GetCbFailureThreshold()),
 		ResetTimeout:      millis(s.GetCbResetTimeoutMs()),
 		MaxBody:           s.GetMaxBody(),

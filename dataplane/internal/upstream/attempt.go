@@ -27,6 +27,7 @@ type Attempt struct {
 	Settings  *Settings
 	Path      string // canonical, without the backend's base and the query
 	Body      *Body  // the request's; nil: it has none
+	Stream    bool   // a gRPC call: it may last, and its answer may be a long time coming
 	WebSocket bool   // the client asks for a tunnel and may have one
 	Tunnels   *Tunnels
 	ConnectBy time.Time // a connection must stand by then; zero: the transport's timeout alone
@@ -35,7 +36,8 @@ type Attempt struct {
 	x        *exchange.Exchange
 	permit   breaker.Permit // of the backend's watch; zero if it is used although it is passed over
 	answered bool
-	fresh    bool // use no connection that has served before: one of them has just been found dead
+	fresh    bool    // use no connection that has served before: one of them has just been found dead
+	replay   *replay // of Body, once an attempt over HTTP/2 has begun to send it; nil: none has
 }
 
 // Answered settles the exchange and tells the backend's watch: a 5xx status is a failure, any other a success.
@@ -61,9 +63,10 @@ type Stage uint8
 
 // The stages.
 const (
-	Sent      Stage = iota // the backend may have seen the request
-	Unmade                 // no connection was made: the backend has seen nothing
-	StaleConn              // a reused connection broke before any byte of the response
+	Sent        Stage = iota // the backend may have seen the request
+	Unmade                   // no connection was made: the backend has seen nothing
+	StaleConn                // a reused connection broke before any byte of the response
+	Unprocessed              // the backend says that it has not begun with the request (RFC 9113 sections 6.8 and 8.7)
 )
 
 // Outcome is how an attempt ended. The zero value is an answer written whole.

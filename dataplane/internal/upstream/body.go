@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -36,8 +35,7 @@ type Body struct {
 	limit  int64         // bytes; 0: none
 	wait   time.Duration // between reads
 	length int64         // announced; -1: unknown
-	stream bool          // no minimum rate
-	dog    *watchdog     // told who is waited for; nil: nobody is
+	stream bool          // neither limit nor minimum rate
 
 	reading sync.Mutex // held during a Read of src
 
@@ -49,15 +47,19 @@ type Body struct {
 	failure error // of the client; nil: none
 }
 
-// newBody returns r's body, nil if r has none.
-func newBody(w http.ResponseWriter, r *http.Request, s *Settings) *Body {
+// newBody returns r's body, nil if r has none. That of a stream may go on for as long as it likes.
+func newBody(w http.ResponseWriter, r *http.Request, s *Settings, stream bool) *Body {
 	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
 		return nil
 	}
-	return &Body{
+	b := &Body{
 		src: r.Body, rc: http.NewResponseController(w), limit: s.MaxBody, wait: or(s.BodyTimeout, defaultBody), length: r.ContentLength,
-		stream: strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc"),
+		stream: stream,
 	}
+	if stream {
+		b.limit, b.wait = 0, s.streamIdle()
+	}
+	return b
 }
 
 // Read is part of io.Reader. One goroutine at a time may call it.
@@ -66,10 +68,6 @@ func (b *Body) Read(p []byte) (int, error) {
 	defer b.reading.Unlock()
 	if err := b.usable(); err != nil {
 		return 0, err
-	}
-	if b.dog != nil {
-		b.dog.client()
-		defer b.dog.backend()
 	}
 	start := time.Now()
 	_ = b.rc.SetReadDeadline(start.Add(b.wait)) // not every writer has deadlines

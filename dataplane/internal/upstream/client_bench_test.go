@@ -100,7 +100,7 @@ func BenchmarkAttempt(b *testing.B) {
 		if size != 46 {
 			answer = fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s", size, bytes.Repeat([]byte("x"), size))
 		}
-		for _, name := range []string{"transport", "client"} {
+		for _, name := range []string{"client"} {
 			b.Run(fmt.Sprintf("body=%d/engine=%s", size, name), func(b *testing.B) {
 				e := engines[name]()
 				defer e.Close()
@@ -129,7 +129,7 @@ func (s *tcpSink) ReadFrom(r io.Reader) (int64, error) { return s.conn.ReadFrom(
 func BenchmarkLargeBody(b *testing.B) {
 	const size = 16 << 20
 	answer := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s", size, bytes.Repeat([]byte("x"), size))
-	for _, name := range []string{"transport", "client"} {
+	for _, name := range []string{"client"} {
 		b.Run("engine="+name, func(b *testing.B) {
 			e := engines[name]()
 			defer e.Close()
@@ -156,7 +156,7 @@ func BenchmarkLargeBody(b *testing.B) {
 
 // BenchmarkAttempts is many of them at once.
 func BenchmarkAttempts(b *testing.B) {
-	for _, name := range []string{"transport", "client"} {
+	for _, name := range []string{"client"} {
 		b.Run("engine="+name, func(b *testing.B) {
 			e := engines[name]()
 			defer e.Close()

@@ -169,7 +169,7 @@ func TestClientGoneInTheBody(t *testing.T) {
 // TestEarlyAnswer: a backend that answers before the end of the body ends the request, and what is left of the body is
 // never taken for the next request.
 func TestEarlyAnswer(t *testing.T) {
-	for name, over := range engines {
+	for name, over := range http1 {
 		t.Run(name, func(t *testing.T) {
 			g := newGateway(t, over, Settings{URLs: []string{rawBackend(t, "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno")}})
 			_, in := g.send(t, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -267,7 +267,7 @@ func TestRetryOnStaleConnection(t *testing.T) {
 // TestStaleConnectionOnTheWire: the same through the transport, with a backend that ends its second request on every
 // connection without a byte.
 func TestStaleConnectionOnTheWire(t *testing.T) {
-	for name, over := range engines {
+	for name, over := range http1 {
 		t.Run(name, func(t *testing.T) {
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {

@@ -19,6 +19,8 @@ type Deps struct {
 	Metrics *Metrics
 	Tunnels *Tunnels
 	Log     *slog.Logger // tells each attempt at level debug; nil: slog.Default()
+	// Credentials holds what the files of Settings.TLS say. nil: the cluster's own, which are never closed.
+	Credentials *Credentials
 	// Watched is told of each change of a URL's watch, on the request's goroutine; it must not block. nil: nobody is.
 	Watched func(service, url string, now breaker.Status)
 }
@@ -46,6 +48,9 @@ func NewCluster(service string, deps Deps) *Cluster {
 	if deps.Log == nil {
 		deps.Log = slog.Default()
 	}
+	if deps.Credentials == nil {
+		deps.Credentials = NewCredentials(deps.Log)
+	}
 	return &Cluster{
 		service: service,
 		deps:    deps,
@@ -58,7 +63,7 @@ func NewCluster(service string, deps Deps) *Cluster {
 // requests that are served by other handlers of the cluster; call Update once this one serves.
 func (c *Cluster) Handler(s Settings) (http.Handler, error) {
 	s.URLs = slices.Clone(s.URLs)
-	backends, err := parseBackends(s.URLs)
+	backends, err := c.backends(&s)
 	if err != nil {
 		return nil, err
 	}
@@ -67,13 +72,35 @@ func (c *Cluster) Handler(s Settings) (http.Handler, error) {
 	targets := make([]*target, len(backends))
 	for i, b := range backends {
 		t := c.targets[b.URL]
-		if t == nil {
+		switch {
+		case t == nil:
 			t = c.newTarget(b, &s)
-			c.targets[b.URL] = t
+		case t.tls != b.tls: // requests of before may still be on their way with the old settings
+			t = &target{Backend: b, watch: t.watch}
 		}
+		c.targets[b.URL] = t
 		targets[i] = t
 	}
-	return &handler{cluster: c, settings: &s, targets: targets}, nil
+	http1 := func(t *target) bool { return !t.http2() }
+	return &handler{cluster: c, settings: &s, targets: targets, grpc: !slices.ContainsFunc(targets, http1)}, nil
+}
+
+// backends returns what the settings name. Files of TLS settings are read if they are used.
+func (c *Cluster) backends(s *Settings) ([]Backend, error) {
+	backends, err := parseBackends(s.URLs)
+	if err != nil || !slices.ContainsFunc(backends, func(b Backend) bool { return b.secure() }) {
+		return backends, err
+	}
+	known, err := c.deps.Credentials.get(s.TLS)
+	if err != nil {
+		return nil, err
+	}
+	for i := range backends {
+		if backends[i].secure() {
+			backends[i].tls = known
+		}
+	}
+	return backends, nil
 }
 
 func (c *Cluster) newTarget(b Backend, s *Settings) *target {

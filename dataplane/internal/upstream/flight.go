@@ -11,38 +11,39 @@ import (
 	"net/textproto"
 	"net/url"
 	"sync"
+	"time"
 
 	"apigateway/dataplane/internal/exchange"
-	"apigateway/dataplane/internal/refusal"
+	"apigateway/dataplane/internal/upstream/h2"
 	"apigateway/dataplane/internal/wire"
 )
 
 // maxInterim bounds the interim responses to one request.
 const maxInterim = 8
 
-// flight is one attempt under way.
+// flight is one attempt of a Transport under way.
 type flight struct {
 	w        http.ResponseWriter
 	r        *http.Request
 	a        *Attempt
-	settings TransportSettings
+	settings *TransportSettings
 	ctx      context.Context // of the attempt: the request's, ended by the watchdog too
 	cancel   context.CancelCauseFunc
 	dog      watchdog
 	forward  wire.Forward
+	begunAt  time.Time // when the connection stood
 
-	mu        sync.Mutex // trace hooks run on the transport's goroutines
-	connected bool
-	reused    bool
-	begun     bool // a byte of the response is here
-	interim   int
-	landed    bool // RoundTrip has returned: the writer is the handler's again
+	mu      sync.Mutex // trace hooks run on the connection's goroutines
+	reused  bool       // the connection has carried a request before
+	sent    bool       // the head of the request is on its way
+	begun   bool       // a byte of the response is here
+	interim int
+	landed  bool // RoundTrip has returned: the writer is the handler's again
 }
 
 // Attempt is part of Engine.
 func (t *Transport) Attempt(w http.ResponseWriter, r *http.Request, a *Attempt) Outcome {
-	p := t.current.Load()
-	f := &flight{w: w, r: r, a: a, settings: p.settings}
+	f := &flight{w: w, r: r, a: a, settings: t.settings.Load()}
 	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
 	if !a.Deadline.IsZero() {
@@ -51,62 +52,105 @@ func (t *Transport) Attempt(w http.ResponseWriter, r *http.Request, a *Attempt) 
 		defer stop()
 	}
 	f.ctx, f.cancel = ctx, cancel
-	f.dog = watchdog{cancel: cancel, firstByte: or(a.Settings.FirstByteTimeout, p.settings.FirstByteTimeout)}
+	if a.Stream {
+		entry := a.Tunnels.add(a.x, f.cut)
+		defer a.Tunnels.remove(entry)
+	}
+	conn, err := f.reserve(t.pool)
+	if err != nil {
+		return f.unmade(err)
+	}
+	f.reused, f.begunAt = conn.Use(), time.Now()
+	f.dog = watchdog{cancel: cancel, firstByte: f.firstByte()}
+	f.dog.backend()
 	defer f.dog.rest()
-	resp, err := p.RoundTrip(f.request(ctx))
+	resp, err := conn.RoundTrip(f.request(ctx))
 	f.land()
 	if err != nil {
-		return f.failed(err)
+		return f.failed(err, conn)
 	}
-	defer func() { _ = resp.Body.Close() }()
-	return f.respond(resp)
+	o := f.respond(resp)
+	if o.Failed != exchange.None {
+		cancel(nil) // first: Close would wait for the request, which may still wait for the client
+	}
+	_ = resp.Body.Close()
+	return o
+}
+
+// reserve finds a connection.
+func (f *flight) reserve(pool *h2.Pool) (*h2.Conn, error) {
+	b, ctx := f.a.Backend, f.ctx
+	if !f.a.ConnectBy.IsZero() {
+		var stop context.CancelFunc
+		ctx, stop = context.WithDeadlineCause(ctx, f.a.ConnectBy, errConnectBudget)
+		defer stop()
+	}
+	return pool.Reserve(ctx, b.slotH2, h2.Target{Secure: b.secure(), Host: b.Host, Config: b.tls.config()})
+}
+
+// firstByte is how long the response's head may take. That of a gRPC call comes with its first message, which may have to
+// happen first.
+func (f *flight) firstByte() time.Duration {
+	if f.a.Stream {
+		return or(f.a.Settings.FirstByteTimeout, f.a.Settings.streamIdle())
+	}
+	return or(f.a.Settings.FirstByteTimeout, f.settings.FirstByteTimeout)
 }
 
 // request builds what goes to the backend.
 func (f *flight) request(ctx context.Context) *http.Request {
 	b := f.a.Backend
 	out := &http.Request{
-		Method:     f.r.Method,
-		URL:        &url.URL{Scheme: b.Scheme, Host: b.Host, Opaque: b.Base + f.a.Path, RawQuery: f.r.URL.RawQuery, ForceQuery: f.r.URL.ForceQuery},
-		Proto:      "HTTP/1.1",
-		ProtoMajor: 1,
-		ProtoMinor: 1,
-		Header:     make(http.Header, len(f.r.Header)+5),
-		Host:       f.r.Host,
+		Method: f.r.Method,
+		URL:    &url.URL{Scheme: "http", Host: b.Host, Opaque: b.Base + f.a.Path, RawQuery: f.r.URL.RawQuery, ForceQuery: f.r.URL.ForceQuery},
+		Header: make(http.Header, len(f.r.Header)+5),
+		Host:   f.r.Host,
+	}
+	if b.secure() {
+		out.URL.Scheme = "https"
 	}
 	if f.a.Settings.HostUpstream || out.Host == "" {
 		out.Host = b.Host
 	}
 	if f.a.Body != nil {
-		f.a.Body.dog = &f.dog
-		out.Body, out.ContentLength = f.a.Body, f.r.ContentLength
+		if f.a.replay == nil {
+			f.a.replay = &replay{body: f.a.Body}
+		}
+		out.ContentLength = f.r.ContentLength
+		out.Trailer = announced(f.r.Trailer)
+		out.Body = &lease{replay: f.a.replay, dog: &f.dog, ended: f.unblock, from: f.r.Trailer, trailer: out.Trailer}
 	}
 	peer, _, err := net.SplitHostPort(f.r.RemoteAddr)
 	if err != nil {
 		peer = f.r.RemoteAddr
 	}
 	x := f.a.x
-	f.forward = wire.Forward{
-		Peer: peer, Scheme: x.Scheme, Host: f.r.Host, RequestID: x.RequestID, Proto: f.r.ProtoMajor, WebSocket: f.a.WebSocket,
-	}
+	f.forward = wire.Forward{Peer: peer, Scheme: x.Scheme, Host: f.r.Host, RequestID: x.RequestID, Proto: f.r.ProtoMajor}
 	wire.OutboundRequest(out.Header, f.r.Header, &f.forward)
 	if _, ok := out.Header["User-Agent"]; !ok {
 		out.Header["User-Agent"] = nil // net/http would send its own
 	}
-	if !f.a.ConnectBy.IsZero() {
-		ctx = context.WithValue(ctx, connectBy{}, f.a.ConnectBy)
-	}
 	return out.WithContext(httptrace.WithClientTrace(ctx, f.trace()))
+}
+
+// unblock ends the wait for a response that cannot come any more while the request still waits for the client: net/http
+// would wait for both.
+func (f *flight) unblock() {
+	f.mu.Lock()
+	begun := f.begun
+	f.mu.Unlock()
+	if !begun {
+		f.cancel(errAborted)
+	}
 }
 
 // trace watches how far the request comes.
 func (f *flight) trace() *httptrace.ClientTrace {
 	return &httptrace.ClientTrace{
-		GotConn: func(info httptrace.GotConnInfo) {
+		WroteHeaders: func() {
 			f.mu.Lock()
-			f.connected, f.reused = true, info.Reused
+			f.sent = true
 			f.mu.Unlock()
-			f.dog.backend()
 		},
 		GotFirstResponseByte: func() {
 			f.mu.Lock()
@@ -117,17 +161,22 @@ func (f *flight) trace() *httptrace.ClientTrace {
 	}
 }
 
-var errInterims = fmt.Errorf("more than %d interim responses", maxInterim)
+var (
+	errInterims = fmt.Errorf("more than %d interim responses", maxInterim)
+	errSwitch   = errors.New("response switches protocols unasked")
+)
 
 // gotInterim passes 103 on, to clients of HTTP/1.1 and later, and drops the others.
 func (f *flight) gotInterim(status int, header textproto.MIMEHeader) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.interim++
-	if f.interim > maxInterim {
+	switch {
+	case status == http.StatusSwitchingProtocols: // RFC 9113 section 8.6: there is none
+		return errSwitch
+	case f.interim > maxInterim:
 		return errInterims
-	}
-	if f.landed || status != http.StatusEarlyHints || !f.r.ProtoAtLeast(1, 1) {
+	case f.landed || status != http.StatusEarlyHints || !f.r.ProtoAtLeast(1, 1):
 		return nil
 	}
 	h := f.w.Header()
@@ -139,51 +188,9 @@ func (f *flight) gotInterim(status int, header textproto.MIMEHeader) error {
 	return nil
 }
 
-// land takes the writer back from the transport's goroutines.
+// land takes the writer back from the connection's goroutines.
 func (f *flight) land() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.landed = true
-}
-
-// failed says how an attempt without a response head ended.
-func (f *flight) failed(err error) Outcome {
-	if o, ok := f.ended(err); ok {
-		return o
-	}
-	f.mu.Lock()
-	connected, stale := f.connected, f.connected && f.reused && !f.begun
-	f.mu.Unlock()
-	o := Outcome{Failed: exchange.Upstream, Reason: refusal.UpstreamError, Err: err}
-	var timeout interface{ Timeout() bool }
-	if errors.As(err, &timeout) && timeout.Timeout() {
-		o.Reason = refusal.UpstreamTimeout
-	}
-	switch {
-	case !connected:
-		o.Stage, o.Err = Unmade, dialError(err)
-	case stale: // it may have been dead before: not the backend's failure
-		o.Stage, o.Failed = StaleConn, exchange.Gateway
-	}
-	return o
-}
-
-// ended says whether the attempt was ended by the client, by a timeout, or from outside, and not by the backend.
-func (f *flight) ended(err error) (Outcome, bool) {
-	if o, ok := f.a.Body.fault(f.r.Context().Err() != nil); ok {
-		return o, true
-	}
-	if f.ctx.Err() == nil {
-		return Outcome{}, false
-	}
-	cause := context.Cause(f.ctx)
-	var timeout timeoutError
-	switch {
-	case errors.As(cause, &timeout), errors.Is(cause, context.DeadlineExceeded): // the latter: own middleware's
-		return Outcome{Failed: exchange.Upstream, Reason: refusal.UpstreamTimeout, Err: cause}, true
-	case errors.Is(cause, errCut):
-		return Outcome{Failed: exchange.Gateway, Err: cause}, true
-	default:
-		return Outcome{Failed: exchange.Client, Gone: true, Err: err}, true
-	}
 }

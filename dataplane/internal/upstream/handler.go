@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -21,6 +22,7 @@ type handler struct {
 	cluster  *Cluster
 	settings *Settings
 	targets  []*target
+	grpc     bool // HTTP/2 is spoken to every URL: gRPC calls are streams
 }
 
 // ServeHTTP answers with the backend's response or refuses. It panics with http.ErrAbortHandler where the connection has
@@ -39,14 +41,15 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refusal.WriteCause(w, r, refusal.BadRequest, v)
 		return
 	}
-	if limit := h.settings.MaxBody; limit > 0 && r.ContentLength > limit {
+	stream := h.grpc && isGRPC(r.Header)
+	if limit := h.settings.MaxBody; limit > 0 && r.ContentLength > limit && !stream {
 		refusal.Write(w, r, refusal.BodyTooLarge)
 		return
 	}
 	x := exchange.From(r.Context())
 	c := call{handler: h, w: w, r: r, x: x, attempt: Attempt{
 		Settings: h.settings, Path: path, WebSocket: webSocket, Tunnels: h.cluster.deps.Tunnels,
-		Body: newBody(w, r, h.settings), x: x,
+		Body: newBody(w, r, h.settings, stream), Stream: stream, x: x,
 	}}
 	if h.settings.Timeout > 0 {
 		c.attempt.Deadline = x.Start.Add(h.settings.Timeout)
@@ -78,13 +81,13 @@ func (c *call) run(ctx context.Context) {
 		case c.attempt.answered:
 			c.answered(&o)
 			return
-		case o.Stage == StaleConn && !retried && ctx.Err() == nil && c.repeatable():
+		case !retried && ctx.Err() == nil && c.repeatable(o.Stage):
 			retried = true
 			continue // the watch still waits for its result
 		}
 		now = time.Now()
 		c.attempt.permit.Done(o.result(), o.Err, now)
-		if o.Stage == Unmade && o.Failed == exchange.Upstream && now.Before(connectBy) {
+		if c.movable(&o) && now.Before(connectBy) {
 			c.tried = append(c.tried, t)
 			if next := c.pick(now); next != nil {
 				t, c.attempt.ConnectBy = next, connectBy
@@ -127,7 +130,7 @@ func (c *call) pick(now time.Time) *target {
 	c.attempt.permit = breaker.Permit{}
 	for i := range c.targets {
 		t := c.targets[(c.first+i)%len(c.targets)]
-		if c.lastly || slices.Contains(c.tried, t) {
+		if c.lastly || !c.possible(t) {
 			continue
 		}
 		if permit, ok := t.watch.Allow(now); ok {
@@ -137,15 +140,28 @@ func (c *call) pick(now time.Time) *target {
 	}
 	c.lastly = true
 	for i := range c.targets {
-		if t := c.targets[(c.first+i)%len(c.targets)]; !slices.Contains(c.tried, t) {
+		if t := c.targets[(c.first+i)%len(c.targets)]; c.possible(t) {
 			return t
 		}
 	}
 	return nil
 }
 
-// repeatable reports whether the request may be sent a second time (RFC 9110 §9.2.2).
-func (c *call) repeatable() bool {
+// possible reports whether t can still be tried. A body of which something was read for HTTP/2 is kept for HTTP/2 alone.
+func (c *call) possible(t *target) bool {
+	return !slices.Contains(c.tried, t) && (c.attempt.replay == nil || t.http2())
+}
+
+// movable reports whether another URL may get the request after an attempt that ended so.
+func (c *call) movable(o *Outcome) bool {
+	return o.Failed == exchange.Upstream && (o.Stage == Unmade || o.Stage == Unprocessed && c.attempt.replay.again())
+}
+
+// repeatable reports whether the request may be sent to the same URL a second time (RFC 9110 §9.2.2, RFC 9113 §8.7).
+func (c *call) repeatable(s Stage) bool {
+	if s != StaleConn {
+		return s == Unprocessed && c.attempt.replay.again()
+	}
 	switch c.r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPut, http.MethodDelete:
 		return c.attempt.Body == nil
@@ -171,6 +187,10 @@ func (c *call) answered(o *Outcome) {
 // refuse ends a request that got no answer.
 func (c *call) refuse(o *Outcome) {
 	c.attempt.Body.stop()
+	if errors.Is(o.Err, errCut) {
+		c.x.Settle(exchange.Outcome{Failed: o.Failed, Reason: "stream_cut", Err: o.Err})
+		panic(http.ErrAbortHandler)
+	}
 	if o.Gone {
 		c.cluster.series.canceled.Inc()
 		c.x.Settle(exchange.Outcome{Failed: exchange.Client, Reason: "client_gone", Err: o.Err})

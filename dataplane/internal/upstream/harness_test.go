@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -57,10 +58,27 @@ type closer interface {
 	Close()
 }
 
-// engines are those that must behave alike.
+// engines are those that must behave alike. Backends speak both protocols: see urls.
 var engines = map[string]func() closer{
 	"transport": func() closer { return NewTransport(TransportSettings{}) },
-	"client":    func() closer { return NewClient(TransportSettings{}) },
+	"client":    newClient,
+}
+
+// http1 is the engine that speaks to backends that are scripted byte by byte, or switch protocols.
+var http1 = map[string]func() closer{"client": newClient}
+
+func newClient() closer { return NewClient(TransportSettings{}) }
+
+// urls are those of backends for an engine: h2c for Transport.
+func urls(e Engine, http []string) []string {
+	if _, ok := e.(*Transport); !ok {
+		return http
+	}
+	h2c := make([]string, len(http))
+	for i, url := range http {
+		h2c[i] = strings.Replace(url, "http://", "h2c://", 1)
+	}
+	return h2c
 }
 
 func newGateway(t *testing.T, over func() closer, s Settings) *gateway {
@@ -71,6 +89,7 @@ func newGateway(t *testing.T, over func() closer, s Settings) *gateway {
 	}
 	g := &gateway{tunnels: &Tunnels{}, metrics: metrics, ended: make(chan *exchange.Exchange, 100)}
 	engine := over()
+	s.URLs = urls(engine, s.URLs)
 	g.cluster = NewCluster("users", Deps{Engine: engine, Metrics: metrics, Tunnels: g.tunnels, Log: slog.New(slog.DiscardHandler)})
 	if s.FailureThreshold == 0 {
 		s.FailureThreshold, s.ResetTimeout = 5, time.Hour
@@ -150,9 +169,13 @@ func (g *gateway) send(t *testing.T, request string) (net.Conn, *bufio.Reader) {
 }
 
 // backend starts a backend.
-func backend(t *testing.T, h http.HandlerFunc) *httptest.Server {
+func backend(t testing.TB, h http.HandlerFunc) *httptest.Server {
 	t.Helper()
-	s := httptest.NewServer(h)
+	s := httptest.NewUnstartedServer(h)
+	s.Config.Protocols = new(http.Protocols)
+	s.Config.Protocols.SetHTTP1(true)
+	s.Config.Protocols.SetUnencryptedHTTP2(true)
+	s.Start()
 	t.Cleanup(s.Close)
 	return s
 }

@@ -58,7 +58,7 @@ func TestHostUpstream(t *testing.T) {
 }
 
 func TestResponses(t *testing.T) {
-	for name, over := range engines {
+	for name, over := range http1 {
 		t.Run(name, func(t *testing.T) {
 			tests := []struct {
 				name    string
@@ -98,7 +98,7 @@ func TestResponses(t *testing.T) {
 					"Upstream Error\n", exchange.Upstream, "upstream_error",
 				},
 				{
-					"large head", "HTTP/1.1 200 OK\r\nX-A: " + strings.Repeat("a", maxResponseHead) + "\r\nContent-Length: 0\r\n\r\n", "GET", 502, nil,
+					"large head", "HTTP/1.1 200 OK\r\nX-A: " + strings.Repeat("a", 64<<10) + "\r\nContent-Length: 0\r\n\r\n", "GET", 502, nil,
 					"Upstream Error\n", exchange.Upstream, "upstream_error",
 				},
 				{
@@ -139,7 +139,7 @@ func TestResponses(t *testing.T) {
 }
 
 func TestEarlyHints(t *testing.T) {
-	for name, over := range engines {
+	for name, over := range http1 {
 		t.Run(name, func(t *testing.T) {
 			const answer = "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 			tests := []struct {
@@ -174,7 +174,7 @@ func TestEarlyHints(t *testing.T) {
 
 // TestTruncatedBodyAborts: what the backend left unfinished must never look finished to the client.
 func TestTruncatedBodyAborts(t *testing.T) {
-	for name, over := range engines {
+	for name, over := range http1 {
 		t.Run(name, func(t *testing.T) {
 			for name, answer := range map[string]string{
 				"length":  "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello",

@@ -46,7 +46,7 @@ func (f *round) reason(err error) error {
 // switched is a 101.
 func (f *round) switched() Outcome {
 	if !f.a.WebSocket || !f.resp.Head.WebSocket {
-		return f.failed(errors.New("response switches protocols unasked"))
+		return f.failed(errSwitch)
 	}
 	if err := f.conn.Detach(); err != nil {
 		return f.failed(err)

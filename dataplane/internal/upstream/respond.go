@@ -22,11 +22,8 @@ var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 // respond passes a response on.
 func (f *flight) respond(resp *http.Response) Outcome {
 	f.dog.head()
-	if err := f.check(resp); err != nil {
+	if err := check(resp); err != nil {
 		return Outcome{Failed: exchange.Upstream, Reason: refusal.UpstreamError, Err: err}
-	}
-	if resp.StatusCode == http.StatusSwitchingProtocols {
-		return f.tunnel(resp)
 	}
 	stream := isStream(resp.Header.Get("Content-Type"))
 	f.writeHead(resp)
@@ -36,24 +33,31 @@ func (f *flight) respond(resp *http.Response) Outcome {
 	limit := f.settings.ReadTimeout
 	if stream {
 		limit = f.a.Settings.streamIdle()
-		entry := f.a.Tunnels.add(f.a.x, f.cut)
-		defer f.a.Tunnels.remove(entry)
+		if !f.a.Stream {
+			entry := f.a.Tunnels.add(f.a.x, f.cut)
+			defer f.a.Tunnels.remove(entry)
+		}
 	}
-	o := f.copyBody(resp.Body, limit, stream || resp.ContentLength < 0)
-	if o.Failed == exchange.None && !f.a.Body.complete() {
-		f.linger()
+	// A head that is all there is goes out with its end: a gRPC status in it counts only then.
+	o := f.copyBody(resp.Body, limit, (stream || resp.ContentLength < 0) && resp.ContentLength != 0)
+	if o.Failed == exchange.None {
+		f.writeTrailer(resp.Trailer)
+		if !f.a.Body.complete() {
+			f.linger()
+		}
 	}
 	return o
 }
 
 // check refuses what net/http lets through and HTTP does not.
-func (f *flight) check(resp *http.Response) error {
-	if resp.StatusCode < 100 || resp.StatusCode > 599 {
-		return fmt.Errorf("response status %d (want 100 to 599)", resp.StatusCode)
+func check(resp *http.Response) error {
+	if code, _, _ := strings.Cut(resp.Status, " "); len(code) != 3 || resp.StatusCode < 100 || resp.StatusCode > 599 {
+		return fmt.Errorf("response status %q (want 100 to 599)", code)
 	}
-	if resp.StatusCode == http.StatusSwitchingProtocols &&
-		(!f.a.WebSocket || !strings.EqualFold(resp.Header.Get("Upgrade"), "websocket")) {
-		return fmt.Errorf("response switches to %q unasked", resp.Header.Get("Upgrade"))
+	if lengths, ok := resp.Header["Content-Length"]; ok {
+		if _, v := wire.ParseContentLength(lengths); v != nil {
+			return v
+		}
 	}
 	fields := 0
 	for _, values := range resp.Header {
@@ -63,6 +67,19 @@ func (f *flight) check(resp *http.Response) error {
 		return fmt.Errorf("response of %d header fields (want at most %d)", fields, maxFields)
 	}
 	return nil
+}
+
+// writeTrailer sets what follows the body, which gRPC's status is part of. HTTP/1.1 clients do without.
+func (f *flight) writeTrailer(trailer http.Header) {
+	if len(trailer) == 0 || f.r.ProtoMajor < 2 {
+		return
+	}
+	passed := make(http.Header, len(trailer))
+	wire.ResponseHeader(passed, trailer) // without what frames a message
+	h := f.w.Header()
+	for name, values := range passed {
+		h[http.TrailerPrefix+name] = values
+	}
 }
 
 // writeHead writes the head of the answer and settles the exchange.
@@ -94,6 +111,12 @@ func writeHead(w http.ResponseWriter, r *http.Request, a *Attempt, status int) {
 // hasBody reports whether a final response has a body (RFC 9112 §6.3).
 func hasBody(method string, status int) bool {
 	return method != http.MethodHead && status != http.StatusNoContent && status != http.StatusNotModified
+}
+
+// isGRPC reports whether a request is a gRPC call. gRPC-Web is something else.
+func isGRPC(h http.Header) bool {
+	rest, ok := strings.CutPrefix(h.Get("Content-Type"), "application/grpc")
+	return ok && (rest == "" || rest[0] == '+' || rest[0] == ';')
 }
 
 // isStream reports whether a response goes on for as long as somebody listens.
@@ -150,7 +173,9 @@ func (f *flight) unwritten(err error) Outcome {
 // linger ends a request whose answer is complete but whose body is not: a client that is still sending would lose the
 // answer if its connection were closed at once.
 func (f *flight) linger() {
-	_ = http.NewResponseController(f.w).Flush()
+	if f.r.ProtoMajor == 1 { // HTTP/2 writes all of it when the handler returns
+		_ = http.NewResponseController(f.w).Flush()
+	}
 	f.a.Body.stop()
 	refusal.Drain(f.w, f.r)
 }

@@ -65,7 +65,7 @@ func (f *round) run(ctx context.Context, pool *h1.Pool) Outcome {
 	}
 	f.setDeadline()
 	b := f.a.Backend
-	conn, err := f.connect(ctx, pool.Host(b.slot, b.Scheme, b.Host))
+	conn, err := f.connect(ctx, pool.Host(b.slot, b.Scheme, b.Host, b.tls.config()))
 	if err != nil {
 		return f.unmade(err)
 	}

@@ -111,7 +111,7 @@ func attempt(t *testing.T, e Engine, url string, body io.ReadCloser, length int6
 	r := httptest.NewRequest(http.MethodPost, "/", body).WithContext(x)
 	r.ContentLength = length
 	w := httptest.NewRecorder()
-	a := Attempt{Backend: &b, Settings: &s, Path: "/", Tunnels: &Tunnels{}, Body: newBody(w, r, &s), x: x}
+	a := Attempt{Backend: &b, Settings: &s, Path: "/", Tunnels: &Tunnels{}, Body: newBody(w, r, &s, false), x: x}
 	return e.Attempt(w, r, &a), w
 }
 

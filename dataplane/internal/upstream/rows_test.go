@@ -53,7 +53,7 @@ func TestRefusedResponses(t *testing.T) {
 		{"end in the head", ok200 + "Content-Len", false},
 		{"nothing", "", false},
 	}
-	for name, over := range engines {
+	for name, over := range http1 {
 		for _, tt := range tests {
 			t.Run(name+"/"+tt.name, func(t *testing.T) {
 				g := newGateway(t, over, Settings{URLs: []string{rawBackend(t, tt.answer)}, FailureThreshold: 1, ResetTimeout: time.Hour})
@@ -99,7 +99,7 @@ func TestBrokenBodies(t *testing.T) {
 		{"bare LF", chunked + "1\na\r\n0\r\n\r\n", true},
 		{"no CRLF behind the data", chunked + "1\r\naXX0\r\n\r\n", false},
 	}
-	for name, over := range engines {
+	for name, over := range http1 {
 		for _, tt := range tests {
 			t.Run(name+"/"+tt.name, func(t *testing.T) {
 				if name == "transport" && tt.lenient {
@@ -186,7 +186,7 @@ func TestReuse(t *testing.T) {
 		{"body of a 304", "GET", "HTTP/1.1 304 No\r\nContent-Length: 2\r\n\r\nok", false},
 		{"body for HEAD", "HEAD", ok200 + "Content-Length: 2\r\n\r\nok", false},
 	}
-	for name, over := range engines {
+	for name, over := range http1 {
 		for _, tt := range tests {
 			if name == "transport" && strings.Contains(tt.name, "body ") {
 				continue // it takes surplus that comes late for the next response

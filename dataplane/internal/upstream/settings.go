@@ -3,11 +3,13 @@ package upstream
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	"apigateway/dataplane/internal/breaker"
 	"apigateway/dataplane/internal/upstream/h1"
+	"apigateway/dataplane/internal/upstream/h2"
 )
 
 // Defaults of what Settings and TransportSettings leave at zero.
@@ -25,9 +27,11 @@ const (
 
 // Settings are one service's.
 type Settings struct {
-	// URLs of the backends, in the order of the round robin: http or https, a host, and a base path that is put in front of
-	// the request's path. At least one; no two alike; no user, query or fragment.
+	// URLs of the backends, in the order of the round robin: http, https, h2c or h2, a host, and a base path that is put in
+	// front of the request's path. At least one; no two alike; no user, query or fragment.
 	URLs []string
+
+	TLS TLSFiles // to those of them with https or h2
 
 	FailureThreshold int           // failures in a row until a URL is passed over; below 1 counts as 1
 	ResetTimeout     time.Duration // for how long it is
@@ -82,22 +86,35 @@ func or[T int | time.Duration](v, fallback T) T {
 // Backend is one URL of a service, parsed. It never changes.
 type Backend struct {
 	URL    string // as configured
-	Scheme string // http or https
+	Scheme string // http, https, h2c (HTTP/2 in cleartext) or h2 (HTTP/2 over TLS)
 	Host   string // with the port if the URL has one
 	Base   string // escaped path without a slash at its end, put in front of the request's path; "" for none
 
-	slot *h1.Slot // where Client keeps its connections; nil: it looks each time
+	tls    *credential // how TLS is spoken; nil: by default, or not at all
+	slot   *h1.Slot    // where Client keeps its connections; nil: it looks each time
+	slotH2 *h2.Slot    // where Transport does
 }
+
+// http2 reports whether HTTP/2 is spoken to the backend.
+func (b *Backend) http2() bool { return b.Scheme == "h2c" || b.Scheme == "h2" }
+
+// secure reports whether TLS is.
+func (b *Backend) secure() bool { return b.Scheme == "https" || b.Scheme == "h2" }
+
+// schemes are those that a backend's URL may have.
+var schemes = []string{"http", "https", "h2c", "h2"}
 
 func parseBackend(raw string) (Backend, error) {
 	u, err := url.Parse(raw)
 	switch {
 	case err != nil:
 		return Backend{}, fmt.Errorf("upstream: not a URL, got %q: %w", raw, err)
-	case u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
-		return Backend{}, fmt.Errorf("upstream: not an absolute URL, got %q (want http:// or https://)", raw)
+	case !slices.Contains(schemes, u.Scheme) || u.Hostname() == "":
+		return Backend{}, fmt.Errorf("upstream: not an absolute URL, got %q (want http://, https://, h2c:// or h2://)", raw)
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return Backend{}, fmt.Errorf("upstream: a URL with user, query or fragment, got %q (want scheme, host and path)", raw)
 	}
-	return Backend{URL: raw, Scheme: u.Scheme, Host: u.Host, Base: strings.TrimRight(u.EscapedPath(), "/"), slot: new(h1.Slot)}, nil
+	return Backend{
+		URL: raw, Scheme: u.Scheme, Host: u.Host, Base: strings.TrimRight(u.EscapedPath(), "/"), slot: new(h1.Slot), slotH2: new(h2.Slot),
+	}, nil
 }

@@ -1,86 +1,46 @@
 package upstream
 
 import (
-	"context"
 	"errors"
-	"net"
-	"net/http"
 	"sync/atomic"
-	"time"
+
+	"apigateway/dataplane/internal/upstream/h2"
 )
 
-// maxResponseHead bounds a response's head, in bytes; maxFields its header lines.
-const (
-	maxResponseHead = 64 << 10
-	maxFields       = 200
-)
+// maxFields bounds a response's header lines.
+const maxFields = 200
 
-// Transport is the engine over net/http's transport: HTTP/1.1, connections kept per host, no proxy from the environment,
-// no redirects, no decompression. net/http itself already repeats a GET, HEAD, OPTIONS or TRACE without a body on another
-// connection when a reused one breaks, as often as that happens.
+// Transport is the engine that speaks HTTP/2, in cleartext (h2c) or over TLS (h2): connections are package h2's, streams
+// net/http's. Requests share connections as far as the backend allows streams on one, and new ones are made beyond that.
+// Nothing is repeated. A WebSocket cannot be opened over it: the request goes on as an ordinary one.
 type Transport struct {
-	current atomic.Pointer[pool]
-}
-
-// pool is a transport with the settings it was made for.
-type pool struct {
-	*http.Transport
-	settings TransportSettings
+	settings atomic.Pointer[TransportSettings]
+	pool     *h2.Pool
 }
 
 // NewTransport returns an engine. Close it.
 func NewTransport(s TransportSettings) *Transport {
-	t := &Transport{}
-	t.Update(s)
+	s = s.withDefaults()
+	t := &Transport{pool: h2.NewPool(s.poolH2())}
+	t.settings.Store(&s)
 	return t
 }
 
-// Update changes the settings. If they are the same ones, nothing happens; otherwise new requests make new connections,
-// and the idle ones are closed.
+// Update changes the settings, for new requests and new connections.
 func (t *Transport) Update(s TransportSettings) {
 	s = s.withDefaults()
-	old := t.current.Load()
-	if old != nil && old.settings == s {
-		return
-	}
-	t.current.Store(newPool(s))
-	if old != nil {
-		old.CloseIdleConnections()
+	if old := t.settings.Swap(&s); *old != s {
+		t.pool.Update(s.poolH2())
 	}
 }
 
-// Close closes the idle connections. Those in use are closed when their requests end, if no request comes after.
-func (t *Transport) Close() { t.current.Load().CloseIdleConnections() }
+// Close closes all connections. Requests must have ended.
+func (t *Transport) Close() { t.pool.Close() }
 
-func newPool(s TransportSettings) *pool {
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	dialer := &net.Dialer{Timeout: s.ConnectTimeout}
-	return &pool{settings: s, Transport: &http.Transport{
-		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			return dial(ctx, dialer, network, addr)
-		},
-		Protocols:              protocols,
-		DisableCompression:     true,
-		MaxIdleConns:           s.MaxIdle,
-		MaxIdleConnsPerHost:    s.MaxIdlePerHost,
-		IdleConnTimeout:        s.IdleTimeout,
-		TLSHandshakeTimeout:    s.TLSHandshakeTimeout,
-		MaxResponseHeaderBytes: maxResponseHead,
-	}}
-}
-
-// connectBy is the context key of Attempt.ConnectBy: the transport dials with a context that keeps the request's values
-// but not its end.
-type connectBy struct{}
-
-func dial(ctx context.Context, d *net.Dialer, network, addr string) (net.Conn, error) {
-	if by, ok := ctx.Value(connectBy{}).(time.Time); ok {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadlineCause(ctx, by, errConnectBudget)
-		defer cancel()
+func (s *TransportSettings) poolH2() h2.Settings {
+	return h2.Settings{
+		IdleTimeout: s.IdleTimeout, ConnectTimeout: s.ConnectTimeout, TLSHandshakeTimeout: s.TLSHandshakeTimeout, WriteTimeout: s.ReadTimeout,
 	}
-	return d.DialContext(ctx, network, addr)
 }
 
 // What ends an attempt from within. They are the causes of its context's end.

@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -13,18 +12,7 @@ import (
 
 	"apigateway/dataplane/internal/exchange"
 	"apigateway/dataplane/internal/refusal"
-	"apigateway/dataplane/internal/wire"
 )
-
-// tunnel joins the client's connection and the backend's after a 101.
-func (f *flight) tunnel(resp *http.Response) Outcome {
-	backend, ok := resp.Body.(io.ReadWriteCloser)
-	if !ok {
-		return Outcome{Failed: exchange.Gateway, Reason: refusal.InternalError, Err: errors.New("a 101 without a connection")}
-	}
-	wire.ResponseHeader(f.w.Header(), resp.Header)
-	return openTunnel(f.w, f.a, backend)
-}
 
 // openTunnel joins the client's connection and the backend's after a 101, whose header is set in w. Neither is ever
 // pooled. It returns when the tunnel has ended.

@@ -60,7 +60,7 @@ func open(t *testing.T, g *gateway, early string) (io.WriteCloser, *bufio.Reader
 }
 
 func TestTunnel(t *testing.T) {
-	for name, over := range engines {
+	for name, over := range http1 {
 		t.Run(name, func(t *testing.T) {
 			for _, early := range []string{"", "sent before the 101 "} {
 				g := newGateway(t, over, Settings{URLs: []string{echo(t)}, Timeout: time.Hour})
@@ -79,7 +79,7 @@ func TestTunnel(t *testing.T) {
 }
 
 func TestTunnelEndsWithItsKey(t *testing.T) {
-	for name, over := range engines {
+	for name, over := range http1 {
 		t.Run(name, func(t *testing.T) {
 			g := newGateway(t, over, Settings{URLs: []string{echo(t)}})
 			g.identity = &keys.Identity{Name: "alice"}
@@ -163,7 +163,7 @@ func TestStreamOfADeafClientEndsWithItsKey(t *testing.T) {
 
 // TestKeylessTunnelsEndOnClose: without a key only the end of the process ends a tunnel.
 func TestKeylessTunnelsEndOnClose(t *testing.T) {
-	for name, over := range engines {
+	for name, over := range http1 {
 		t.Run(name, func(t *testing.T) {
 			g := newGateway(t, over, Settings{URLs: []string{echo(t)}})
 			open(t, g, "")
@@ -205,7 +205,7 @@ func TestIdleTunnelEnds(t *testing.T) {
 }
 
 func TestNoTunnel(t *testing.T) {
-	for name, over := range engines {
+	for name, over := range http1 {
 		t.Run(name, func(t *testing.T) {
 			tests := []struct {
 				name    string
@@ -244,7 +244,7 @@ func TestNoTunnel(t *testing.T) {
 
 // TestRefusedHandshake: a backend that does not switch answers as usual.
 func TestRefusedHandshake(t *testing.T) {
-	for name, over := range engines {
+	for name, over := range http1 {
 		t.Run(name, func(t *testing.T) {
 			g := newGateway(t, over, Settings{URLs: []string{rawBackend(t, "HTTP/1.1 426 Upgrade Required\r\nContent-Length: 2\r\n\r\nno")}})
 			_, in := g.send(t, handshake)

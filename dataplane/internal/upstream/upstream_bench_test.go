@@ -45,15 +45,14 @@ func BenchmarkLoop(b *testing.B) {
 	}
 }
 
-// BenchmarkTransport is a whole request over loopback, the backend's work included.
+// BenchmarkTransport is a whole request over loopback and HTTP/2, the backend's work included.
 func BenchmarkTransport(b *testing.B) {
-	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	backend := backend(b, func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "Hello from the backend-1 running on port 8081\n")
-	}))
-	defer backend.Close()
+	})
 	engine := NewTransport(TransportSettings{})
 	defer engine.Close()
-	h := benchHandler(b, engine, backend.URL)
+	h := benchHandler(b, engine, urls(engine, []string{backend.URL})...)
 	r := httptest.NewRequest(http.MethodGet, "/users/42", nil)
 	b.ReportAllocs()
 	for b.Loop() {

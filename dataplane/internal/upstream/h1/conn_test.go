@@ -26,7 +26,7 @@ func (p *patient) Late(now time.Time) (time.Time, error) {
 // TestOwnerIsAsked: a deadline that passes ends nothing by itself, in either direction.
 func TestOwnerIsAsked(t *testing.T) {
 	addr, accepted := peers(t)
-	h := newTestPool(t, settings()).Host(nil, "http", addr)
+	h := newTestPool(t, settings()).Host(nil, "http", addr, nil)
 	c := connect(t, h)
 	_ = accepted()
 	for name, wait := range map[string]func() error{
@@ -76,7 +76,7 @@ func (c *counted) SetDeadline(time.Time) error {
 
 func TestInterrupt(t *testing.T) {
 	addr, accepted := peers(t)
-	h := newTestPool(t, settings()).Host(nil, "http", addr)
+	h := newTestPool(t, settings()).Host(nil, "http", addr, nil)
 	c := connect(t, h)
 	_ = accepted()
 	if err := c.Use(&patient{most: 1000}, time.Now(), time.Now().Add(time.Hour)); err != nil {
@@ -106,7 +106,7 @@ func (k *taker) ReadFrom(r io.Reader) (int64, error) {
 // TestMove: neither a deadline that has passed nor an interruption looks like the taker's failure.
 func TestMove(t *testing.T) {
 	addr, accepted := peers(t)
-	h := newTestPool(t, settings()).Host(nil, "http", addr)
+	h := newTestPool(t, settings()).Host(nil, "http", addr, nil)
 	c := connect(t, h)
 	if _, err := accepted().Write([]byte("hello")); err != nil {
 		t.Fatal(err)

@@ -12,20 +12,21 @@ import (
 
 // Host is one scheme, host and port with its idle connections.
 type Host struct {
-	pool *Pool
-	addr string
-	tls  *tls.Config // nil: plain
-	gone atomic.Bool // the pool has forgotten it; nothing becomes idle any more
+	pool   *Pool
+	addr   string
+	config *tls.Config // that it was asked for with
+	tls    *tls.Config // nil: plain
+	gone   atomic.Bool // the pool has forgotten it; nothing becomes idle any more
 
 	mu   sync.Mutex
 	idle []*Conn // the one used last at the end
 	used uint32  // tick of the last use
 }
 
-func newHost(p *Pool, scheme, host string) *Host {
-	h := &Host{pool: p, addr: host, used: p.tick.Load()}
-	port := "80"
-	if scheme == "https" {
+func newHost(p *Pool, key hostKey) *Host {
+	host, port := key.host, "80"
+	h := &Host{pool: p, config: key.config, used: p.tick.Load()}
+	if key.scheme == "https" {
 		port = "443"
 	}
 	name, given, err := net.SplitHostPort(host)
@@ -40,13 +41,24 @@ func newHost(p *Pool, scheme, host string) *Host {
 		given = port
 	}
 	h.addr = net.JoinHostPort(name, given)
-	if scheme == "https" {
-		h.tls = &tls.Config{
-			ServerName: name, RootCAs: p.roots, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"},
-			ClientSessionCache: tls.NewLRUClientSessionCache(4),
-		}
+	if key.scheme == "https" {
+		h.tls = p.clientConfig(key.config, name)
 	}
 	return h
+}
+
+// clientConfig completes how TLS is spoken to a backend.
+func (p *Pool) clientConfig(base *tls.Config, name string) *tls.Config {
+	config := &tls.Config{RootCAs: p.roots, MinVersion: tls.VersionTLS12}
+	if base != nil {
+		config = base.Clone()
+	}
+	if config.ServerName == "" {
+		config.ServerName = name
+	}
+	config.NextProtos = []string{"http/1.1"}
+	config.ClientSessionCache = tls.NewLRUClientSessionCache(4)
+	return config
 }
 
 // Idle returns an idle connection that is alive, nil if there is none.

@@ -1,6 +1,7 @@
 package h1
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"sync"
 	"sync/atomic"
@@ -32,7 +33,11 @@ type Pool struct {
 	closed bool
 }
 
-type hostKey struct{ scheme, host string }
+// hostKey says which connections are of one kind: those with other TLS settings are never shared.
+type hostKey struct {
+	scheme, host string
+	config       *tls.Config
+}
 
 // Slot remembers the host of one backend, so that it need not be looked up. The zero value is empty.
 type Slot struct{ host atomic.Pointer[Host] }
@@ -72,27 +77,29 @@ func (p *Pool) Close() {
 // Idle returns how many connections are idle.
 func (p *Pool) Idle() int { return int(p.idle.Load()) }
 
-// Host returns the host of a backend, scheme being http or https and host having a port or not. slot may be nil.
-func (p *Pool) Host(slot *Slot, scheme, host string) *Host {
+// Host returns the host of a backend, scheme being http or https and host having a port or not. config is how TLS is
+// spoken; without a server name that is the host's. It must not change, and is compared as a pointer; nil: the pool's
+// roots, no certificate. slot may be nil.
+func (p *Pool) Host(slot *Slot, scheme, host string, config *tls.Config) *Host {
+	key := hostKey{scheme, host, config}
 	if slot == nil {
-		return p.lookUp(scheme, host)
+		return p.lookUp(key)
 	}
-	if h := slot.host.Load(); h != nil && h.pool == p && !h.gone.Load() {
+	if h := slot.host.Load(); h != nil && h.pool == p && h.config == config && !h.gone.Load() {
 		return h
 	}
-	h := p.lookUp(scheme, host)
+	h := p.lookUp(key)
 	slot.host.Store(h)
 	return h
 }
 
-func (p *Pool) lookUp(scheme, host string) *Host {
+func (p *Pool) lookUp(key hostKey) *Host {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	key := hostKey{scheme, host}
 	if h := p.hosts[key]; h != nil {
 		return h
 	}
-	h := newHost(p, scheme, host)
+	h := newHost(p, key)
 	if p.closed {
 		h.gone.Store(true)
 		return h

@@ -66,7 +66,7 @@ func connect(t *testing.T, h *Host) *Conn {
 func TestLastUsedFirst(t *testing.T) {
 	addr, _ := peers(t)
 	p := newTestPool(t, settings())
-	h := p.Host(nil, "http", addr)
+	h := p.Host(nil, "http", addr, nil)
 	a, b := connect(t, h), connect(t, h)
 	if a.Reused || h.Idle() != nil {
 		t.Error("a new connection is no reused one, and not idle")
@@ -95,7 +95,7 @@ func TestLook(t *testing.T) {
 		for _, portable := range []bool{false, true} {
 			t.Run(tt.name, func(t *testing.T) {
 				addr, accepted := peers(t)
-				h := newTestPool(t, settings()).Host(nil, "http", addr)
+				h := newTestPool(t, settings()).Host(nil, "http", addr, nil)
 				c := connect(t, h)
 				if portable {
 					c.probe = nil
@@ -118,7 +118,7 @@ func TestLook(t *testing.T) {
 // TestLookAfterADeadline: a deadline that has passed says nothing about the connection.
 func TestLookAfterADeadline(t *testing.T) {
 	addr, _ := peers(t)
-	h := newTestPool(t, settings()).Host(nil, "http", addr)
+	h := newTestPool(t, settings()).Host(nil, "http", addr, nil)
 	c := connect(t, h)
 	if err := c.raw.SetDeadline(time.Unix(1, 0)); err != nil {
 		t.Fatal(err)
@@ -138,13 +138,13 @@ func TestLimits(t *testing.T) {
 	for _, a := range []string{addr, other} {
 		conns := make([]*Conn, 4)
 		for i := range conns {
-			conns[i] = connect(t, p.Host(nil, "http", a))
+			conns[i] = connect(t, p.Host(nil, "http", a, nil))
 		}
 		for _, c := range conns {
 			c.Put()
 		}
 	}
-	one, two := len(p.Host(nil, "http", addr).idle), len(p.Host(nil, "http", other).idle)
+	one, two := len(p.Host(nil, "http", addr, nil).idle), len(p.Host(nil, "http", other, nil).idle)
 	if one != 3 || two != 2 || p.Idle() != 5 {
 		t.Errorf("idle = %d, %d, together %d; want 3, 2, 5", one, two, p.Idle())
 	}
@@ -165,7 +165,7 @@ func TestIdleTimeout(t *testing.T) {
 		p := NewPool(settings(), nil)
 		defer p.Close()
 		slot := new(Slot)
-		h := p.Host(slot, "http", "a")
+		h := p.Host(slot, "http", "a", nil)
 		old, used := pipe(t, h), pipe(t, h)
 		old.Put()
 		used.Put()
@@ -193,7 +193,7 @@ func TestIdleTimeout(t *testing.T) {
 		if p.Idle() != 0 || !h.gone.Load() {
 			t.Errorf("idle, gone = %d, %v after a long time; want 0, true", p.Idle(), h.gone.Load())
 		}
-		if again := p.Host(slot, "http", "a"); again == h || again.gone.Load() || p.Host(slot, "http", "a") != again {
+		if again := p.Host(slot, "http", "a", nil); again == h || again.gone.Load() || p.Host(slot, "http", "a", nil) != again {
 			t.Error("a host that was forgotten is remembered")
 		}
 		late := pipe(t, h)
@@ -208,7 +208,7 @@ func TestUpdateCountsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := NewPool(settings(), nil)
 		defer p.Close()
-		h := p.Host(nil, "http", "a")
+		h := p.Host(nil, "http", "a", nil)
 		pipe(t, h).Put()
 		s := settings()
 		s.IdleTimeout = time.Second
@@ -224,13 +224,13 @@ func TestUpdateCountsAtOnce(t *testing.T) {
 func TestClosedPoolKeepsNothing(t *testing.T) {
 	addr, _ := peers(t)
 	p := NewPool(settings(), nil)
-	h := p.Host(nil, "http", addr)
+	h := p.Host(nil, "http", addr, nil)
 	idle, busy := connect(t, h), connect(t, h)
 	idle.Put()
 	p.Close()
 	p.Close()
 	busy.Put()
-	late := p.Host(nil, "http", "b")
+	late := p.Host(nil, "http", "b", nil)
 	pipe(t, late).Put()
 	if p.Idle() != 0 || h.Idle() != nil {
 		t.Errorf("idle = %d, want 0", p.Idle())
@@ -242,7 +242,7 @@ func TestClosedPoolKeepsNothing(t *testing.T) {
 
 func TestInterruptedIsNotKept(t *testing.T) {
 	addr, _ := peers(t)
-	h := newTestPool(t, settings()).Host(nil, "http", addr)
+	h := newTestPool(t, settings()).Host(nil, "http", addr, nil)
 	c := connect(t, h)
 	c.Interrupt(io.ErrClosedPipe)
 	c.Put()
@@ -260,7 +260,7 @@ func TestPoolConcurrently(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			for range 200 {
-				h := p.Host(slot, "http", "a")
+				h := p.Host(slot, "http", "a", nil)
 				c := h.Idle()
 				if c == nil {
 					near, far := net.Pipe()
@@ -292,7 +292,7 @@ func TestAddresses(t *testing.T) {
 		{"https", "[::1]:1", "[::1]:1", "::1"},
 		{"http", "a:", "a:80", ""},
 	} {
-		h := newHost(NewPool(settings(), nil), tt.scheme, tt.host)
+		h := newHost(NewPool(settings(), nil), hostKey{scheme: tt.scheme, host: tt.host})
 		name := ""
 		if h.tls != nil {
 			name = h.tls.ServerName
