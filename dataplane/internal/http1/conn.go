@@ -1,7 +1,6 @@
 package http1
 
 import (
-	"bytes"
 	"crypto/tls"
 	"errors"
 	"net"
@@ -52,25 +51,16 @@ func (s *Server) newConn(nc net.Conn) *conn {
 	return c
 }
 
-// socketOf returns the connection below TLS.
-func socketOf(nc net.Conn) net.Conn {
-	if secure, ok := nc.(*tls.Conn); ok {
-		return secure.NetConn()
-	}
-	return nc
-}
-
 func (c *conn) clock() *clock { return c.s.clock }
 
 func (c *conn) serve() {
 	defer c.close()
 	set := c.s.settings()
 	c.in.within(set.HeadTimeout)
-	if !c.handshake(set.HeadTimeout) {
-		return
-	}
-	for c.await() && c.next() {
-		c.in.within(c.idle)
+	if c.handshake(set.HeadTimeout) {
+		for c.await() && c.next() {
+			c.in.within(c.idle)
+		}
 	}
 	if c.linger {
 		c.hangUp()
@@ -175,8 +165,9 @@ func (c *conn) settle(t *turn, ok bool) (more bool) {
 	if !ok {
 		unclear := t.w.abort()
 		t.body.shut()
-		if tcp, plain := c.nc.(*net.TCPConn); plain && unclear {
+		if tcp, ok := socketOf(c.nc).(*net.TCPConn); ok && unclear {
 			_ = tcp.SetLinger(0) // a reset: what was sent is not the whole
+			_ = tcp.Close()      // nor may TLS say so
 		}
 		return false
 	}
@@ -237,59 +228,6 @@ func (c *conn) isLost() bool {
 	return c.lost || c.cut
 }
 
-// handshake ends TLS's handshake, if there is TLS, and gives HTTP/2 away.
-func (c *conn) handshake(limit time.Duration) bool {
-	secure, ok := c.nc.(*tls.Conn)
-	if !ok {
-		return true
-	}
-	c.out.within(limit)
-	err := secure.Handshake()
-	c.out.within(0)
-	if err != nil {
-		return false // the client knows why; a scan of the port is nothing to report
-	}
-	state := secure.ConnectionState()
-	c.tls = &state
-	if state.NegotiatedProtocol != "h2" {
-		return true
-	}
-	if c.s.HTTP2 != nil {
-		c.in.within(0)
-		c.busy.Store(true)
-		c.s.HTTP2(c.nc)
-	}
-	return false
-}
-
-// switchToHTTP2 gives a connection that begins with HTTP/2's preface away (RFC 9113 section 3.3). v is what HTTP/1.1 says to that.
-func (c *conn) switchToHTTP2(v *wire.Violation) bool {
-	const preface = "PRI * HTTP/2.0\r\n"
-	if c.s.HTTP2 == nil || v.Status != http.StatusHTTPVersionNotSupported || c.requests > 0 || !bytes.HasPrefix(c.in.bytes(), []byte(preface)) {
-		return false
-	}
-	early := bytes.Clone(c.in.bytes())
-	c.in.skip(len(early))
-	c.in.release()
-	c.s.HTTP2(&replay{Conn: c.nc, early: early})
-	return true
-}
-
-// replay is a connection of which something was read already.
-type replay struct {
-	net.Conn
-	early []byte
-}
-
-func (r *replay) Read(p []byte) (int, error) {
-	if len(r.early) == 0 {
-		return r.Conn.Read(p)
-	}
-	n := copy(p, r.early)
-	r.early = r.early[n:]
-	return n, nil
-}
-
 // sweep looks at the connection's time-outs and at whether its client is gone. idle: no request may be waited for any more.
 func (c *conn) sweep(idle bool) {
 	if due := c.in.due.Load(); idle && due != 0 && !c.busy.Load() {
@@ -321,6 +259,6 @@ func (c *conn) cutOff() (busy bool) {
 		c.watched.endLocked(http.ErrServerClosed)
 	}
 	c.mu.Unlock()
-	_ = c.nc.Close() // it may be closed already
+	_ = socketOf(c.nc).Close() // it may be closed already; TLS would take leave, and wait for a client that does not read
 	return c.busy.Load()
 }

@@ -352,13 +352,13 @@ func TestRejected(t *testing.T) {
 
 func TestHTTP2ByPriorKnowledge(t *testing.T) {
 	got := make(chan string, 1)
-	addr := serve(t, &Server{Handler: http.NotFoundHandler(), HTTP2: func(nc net.Conn) {
+	addr := serve(t, &Server{Handler: http.NotFoundHandler(), HTTP2: givenAway(func(nc net.Conn) {
 		b, err := io.ReadAll(nc)
 		if err != nil {
 			t.Error(err)
 		}
 		got <- string(b)
-	}})
+	})})
 	nc := dial(t, addr)
 	const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 	if _, err := io.WriteString(nc, preface+"frames"); err != nil {

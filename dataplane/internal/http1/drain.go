@@ -13,6 +13,9 @@ const drainIdle = 5 * time.Second
 func (s *Server) Drain() {
 	s.init()
 	s.draining.Store(true)
+	if s.HTTP2 != nil {
+		s.HTTP2.Drain()
+	}
 }
 
 // Shutdown stops accepting, lets requests finish, and idle connections end with their next answer or after 5 s. It returns nil when none is
@@ -20,6 +23,9 @@ func (s *Server) Drain() {
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.Drain()
 	s.stop(s.clock.after(drainIdle - tick))
+	if s.HTTP2 != nil {
+		s.HTTP2.Shutdown()
+	}
 	select {
 	case <-s.quiet:
 		<-s.swept
@@ -32,7 +38,11 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // Close stops accepting, cuts every connection and returns how many requests that ended. It does not wait for their handlers.
 func (s *Server) Close() (requests int) {
 	s.Drain()
-	for _, c := range s.stop(0) {
+	open := s.stop(0)
+	if s.HTTP2 != nil {
+		requests = s.HTTP2.Close()
+	}
+	for _, c := range open {
 		if c.cutOff() {
 			requests++
 		}

@@ -34,8 +34,11 @@ type Server struct {
 	// Panicked is told of a handler's panic, but for http.ErrAbortHandler. The request's connection ends, no other does. nil: it is logged.
 	Panicked func(x *exchange.Exchange, value any, stack []byte)
 
-	// HTTP2 serves a connection that speaks HTTP/2, by ALPN or by prior knowledge, and returns when it has ended. nil: refused.
-	HTTP2 func(nc net.Conn)
+	// HTTP2 serves connections that speak HTTP/2, by ALPN or by prior knowledge. nil: they are refused.
+	HTTP2 HTTP2
+
+	// NoHandshake is told of each TLS handshake that came to nothing. nil: nobody is.
+	NoHandshake func(remote string, err error)
 
 	// Log is for what the hooks are not told. nil: discarded.
 	Log *slog.Logger
@@ -54,6 +57,20 @@ type Server struct {
 	sweeping  bool
 	closing   bool
 	idleEnd   int64 // on the clock; 0: idle connections may go on
+}
+
+// HTTP2 is what serves HTTP/2 beside a Server, which owns its connections: they count as open, and end with the Server.
+type HTTP2 interface {
+	// ServeConn returns when the connection, a *tls.Conn or what a client in cleartext is on, and all its handlers have ended.
+	ServeConn(nc net.Conn)
+	// Drain makes the next answer on every connection the last.
+	Drain()
+	// Shutdown lets every connection end once its requests have. It does not wait.
+	Shutdown()
+	// Close cuts every connection and returns how many requests that ended. It does not wait for their handlers.
+	Close() (requests int)
+	// Busy returns how many requests are served.
+	Busy() int
 }
 
 func (s *Server) init() {
@@ -150,8 +167,11 @@ func (s *Server) remove(c *conn) {
 	s.quietLocked()
 }
 
-// Count returns how many connections are open, and how many of them serve a request. Hijacked ones are the hijacker's.
+// Count returns how many connections are open, and how many requests are served. Hijacked ones are the hijacker's.
 func (s *Server) Count() (open, busy int) {
+	if s.HTTP2 != nil {
+		busy = s.HTTP2.Busy()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for c := range s.conns {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"apigateway/dataplane/internal/exchange"
@@ -35,7 +36,7 @@ func TestTLS(t *testing.T) {
 				t.Errorf("path %q, want /a", r.URL.Path)
 			}
 		}),
-		HTTP2: func(nc net.Conn) { http2 <- nc.(*tls.Conn).ConnectionState().NegotiatedProtocol },
+		HTTP2: givenAway(func(nc net.Conn) { http2 <- nc.(*tls.Conn).ConnectionState().NegotiatedProtocol }),
 	}
 	l := listen(t)
 	serveOn(t, s, tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2", "http/1.1"}}))
@@ -63,11 +64,77 @@ func TestTLS(t *testing.T) {
 	if proto := <-http2; proto != "h2" {
 		t.Errorf("HTTP/2 was given %q, want h2", proto)
 	}
-	plain := dial(t, l.Addr().String())
-	if _, err := io.WriteString(plain, simple); err != nil {
-		t.Fatal(err)
+}
+
+// Whoever does not speak TLS where it is wanted is told if that is HTTP, and no other connection is touched.
+func TestWithoutTLS(t *testing.T) {
+	cert, _ := certificate(t)
+	failed := make(chan error, 1)
+	s := &Server{
+		Handler:     handler(func(http.ResponseWriter, *http.Request) { t.Error("a request without TLS was let in") }),
+		NoHandshake: func(_ string, err error) { failed <- err },
 	}
-	if got, _ := io.ReadAll(plain); statuses(string(got)) != "" { // crypto/tls answers with an alert
-		t.Errorf("answer %q to a request without TLS, want none", got)
+	l := listen(t)
+	serveOn(t, s, tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert}}))
+	for _, test := range []struct{ name, sent, want string }{
+		{"request", simple, "400"},
+		{"two requests", simple + simple, "400"},
+		{"malformed request", "GET /\r\n\r\n", "400"},
+		{"HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "400"},
+		{"neither", "\x16\x03\x01\x00\x01\x00", ""},
+		{"garbage", "\x00\x01\x02\x03\x04\x05", ""},
+		{"nothing", "", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			nc := dial(t, l.Addr().String())
+			if _, err := io.WriteString(nc, test.sent); err != nil {
+				t.Fatal(err)
+			}
+			if err := nc.CloseWrite(); err != nil {
+				t.Fatal(err)
+			}
+			got, _ := io.ReadAll(nc) // garbage may be answered by a reset
+			if statuses(string(got)) != test.want {
+				t.Errorf("answer %q, want statuses %q", got, test.want)
+			}
+			if test.want != "" && !strings.Contains(string(got), "This Port Speaks TLS\n") {
+				t.Errorf("answer %q, want it to say why", got)
+			}
+			if err := <-failed; err == nil {
+				t.Error("NoHandshake was told of no error")
+			}
+		})
 	}
 }
+
+// An answer that lasts until the connection ends must not seem complete when its handler gave up: TLS has an end of its own, which says so.
+func TestTLSBrokenAnswer(t *testing.T) {
+	cert, roots := certificate(t)
+	s := &Server{Handler: handler(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "half of")
+		w.(http.Flusher).Flush()
+		panic(http.ErrAbortHandler)
+	})}
+	l := listen(t)
+	serveOn(t, s, tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert}}))
+	nc, err := tls.Dial("tcp", l.Addr().String(), &tls.Config{RootCAs: roots, ServerName: "example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	if _, err := io.WriteString(nc, "GET / HTTP/1.0\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(nc); err == nil {
+		t.Errorf("answer %q with a clean end, want an error", got)
+	}
+}
+
+// givenAway is an HTTP/2 server for connections that are looked at only.
+type givenAway func(net.Conn)
+
+func (f givenAway) ServeConn(nc net.Conn) { f(nc) }
+func (givenAway) Drain()                  {}
+func (givenAway) Shutdown()               {}
+func (givenAway) Close() int              { return 0 }
+func (givenAway) Busy() int               { return 0 }

@@ -21,6 +21,7 @@ const (
 	BadContentLength                  // Content-Length with leading zeros, several, or beside Transfer-Encoding
 	BadHost                           // Host missing, repeated or not a valid authority
 	BadPathEscape                     // an escape in the path that would change its meaning once decoded
+	TLSRequired                       // plain text on a port that speaks TLS
 	AuthFailed                        // no, several, an unknown, an expired or an unauthorised key
 	NoRoute                           // no service has this host and path
 	MethodNotAllowed                  // the path is known but not the method, or CONNECT and TRACE
@@ -55,6 +56,7 @@ var table = [reasons]entry{
 	BadContentLength:    {"bad_content_length", 400, "Bad Content-Length", exchange.Client, false},
 	BadHost:             {"bad_host", 400, "Bad Host", exchange.Client, false},
 	BadPathEscape:       {"bad_path_escape", 400, "Bad Path Escape", exchange.Client, false},
+	TLSRequired:         {"tls_required", 400, "This Port Speaks TLS", exchange.Client, false},
 	AuthFailed:          {"auth_failed", 401, "Authentication Failed", exchange.Client, true},
 	NoRoute:             {"no_route", 404, "Not Found", exchange.Client, false},
 	MethodNotAllowed:    {"method_not_allowed", 405, "Method Not Allowed", exchange.Client, false},
