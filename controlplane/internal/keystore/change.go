@@ -59,13 +59,21 @@ func checkAdd(r AddRequest, now time.Time) error {
 	return checkSecretID(r.Name, r.SecretID)
 }
 
+// maxYears bounds how far ahead a secret may end, so that every end has a year of four digits, as RFC 3339 writes it.
+const maxYears = 1000
+
 // checkExpiry wants an end in the future, or none.
 func checkExpiry(name string, at, now time.Time) error {
-	if at.IsZero() || at.After(now) {
+	latest := now.AddDate(maxYears, 0, 0)
+	switch {
+	case at.IsZero():
 		return nil
+	case !at.After(now):
+		return fmt.Errorf("key %q: expires_at: %w, lies in the past, got %s (want after %s)", name, ErrInvalid, expiryText(at), expiryText(now))
+	case !at.Before(latest):
+		return fmt.Errorf("key %q: expires_at: %w, lies too far ahead, got year %d (want before %s)", name, ErrInvalid, at.UTC().Year(), expiryText(latest))
 	}
-	return fmt.Errorf("key %q: expires_at: %w, lies in the past, got %s (want after %s)", name, ErrInvalid,
-		at.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+	return nil
 }
 
 func checkSecretID(name, id string) error {
@@ -151,10 +159,7 @@ func (k *Keystore) checkFree(tx publish.Tx, name string, s *gatewayv1.Secret) er
 func (k *Keystore) Revoke(ctx context.Context, nameOrID string) (Change, error) {
 	var ended []string
 	var name string
-	change, err := k.change(ctx, nameOrID, func(tx publish.Tx) (*gatewayv1.Key, error) {
-		var err error
-		ended, name = nil, ""
-		var key *gatewayv1.Key
+	change, err := k.change(ctx, nameOrID, func(tx publish.Tx) (key *gatewayv1.Key, err error) {
 		if name, key, err = k.lookup(tx, nameOrID); err != nil {
 			return nil, err
 		}

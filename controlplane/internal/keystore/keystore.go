@@ -160,7 +160,7 @@ type AddRequest struct {
 	Hash [32]byte
 	// SecretID names the secret, form as Name; empty: the first 12 hex digits of Hash.
 	SecretID string
-	// ExpiresAt is when the secret ends, kept to the millisecond; zero: never.
+	// ExpiresAt is when the secret ends, kept to the millisecond, in the next 1000 years; zero: never.
 	ExpiresAt time.Time
 	// Services that the key admits; none: all.
 	Services []string

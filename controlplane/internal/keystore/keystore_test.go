@@ -3,6 +3,7 @@ package keystore
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -53,6 +54,11 @@ func TestAddRefuses(t *testing.T) {
 			"past expiry",
 			AddRequest{Name: "x", Hash: hash("x"), ExpiresAt: start},
 			ErrInvalid, `key "x": expires_at: invalid, lies in the past, got 2026-11-23T12:00:00Z (want after 2026-11-23T12:00:00Z)`,
+		},
+		{
+			"expiry beyond all calendars",
+			AddRequest{Name: "x", Hash: hash("x"), ExpiresAt: time.UnixMilli(math.MaxInt64)},
+			ErrInvalid, `key "x": expires_at: invalid, lies too far ahead, got year 292278994 (want before 3026-11-23T12:00:00Z)`,
 		},
 		{
 			"unknown services",
@@ -278,6 +284,7 @@ func TestRotateRefuses(t *testing.T) {
 		{"overlap of the past", RotateRequest{Name: "alice", Hash: hash("x"), Overlap: -1}, ErrInvalid},
 		{"bad id", RotateRequest{Name: "alice", Hash: hash("x"), SecretID: "a b"}, ErrInvalid},
 		{"past expiry", RotateRequest{Name: "alice", Hash: hash("x"), ExpiresAt: &start}, ErrInvalid},
+		{"expiry beyond all calendars", RotateRequest{Name: "alice", Hash: hash("x"), ExpiresAt: new(time.UnixMilli(math.MaxInt64))}, ErrInvalid},
 		{"secret of another", RotateRequest{Name: "alice", Hash: hash("b")}, ErrExists},
 		{"its own id", RotateRequest{Name: "alice", Hash: hash("x"), SecretID: "id-a"}, ErrExists},
 	} {

@@ -23,14 +23,6 @@ func ByHash(hash [32]byte) Term { return Term("h" + string(hash[:])) }
 // two may share one.
 func BySecretID(id string) Term { return Term("i" + id) }
 
-// KeyByHash returns the name of the key that has a secret of this SHA-256.
-func KeyByHash(r Reader, hash [32]byte) (name string, ok bool) {
-	for name := range r.Names(ByHash(hash)) {
-		return name, true
-	}
-	return "", false
-}
-
 // Terms returns what an entry can be found by: nothing unless it is a key. It fails if the value is not a key with
 // well-formed secrets.
 func Terms(id ID, value []byte) ([]Term, error) {
