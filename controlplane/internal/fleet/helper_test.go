@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -12,7 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"apigateway/controlplane/internal/store"
-	"apigateway/controlplane/internal/store/bolt"
+	"apigateway/controlplane/internal/store/bolt/bolttest"
 	gatewayv1 "apigateway/proto/gateway/v1"
 )
 
@@ -84,16 +83,7 @@ var errDisk = errors.New("disk on fire")
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	s, err := bolt.OpenWith(filepath.Join(t.TempDir(), "store.db"), bolt.Options{NoSync: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	b := &bench{t: t, store: &broken{Store: s}, at: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	b := &bench{t: t, store: &broken{Store: bolttest.Open(t)}, at: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	b.restart()
 	return b
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -15,7 +14,7 @@ import (
 
 	"apigateway/controlplane/internal/publish"
 	"apigateway/controlplane/internal/store"
-	"apigateway/controlplane/internal/store/bolt"
+	"apigateway/controlplane/internal/store/bolt/bolttest"
 	gatewayv1 "apigateway/proto/gateway/v1"
 )
 
@@ -46,21 +45,13 @@ func (l lines) Line(name string) (string, int, bool) {
 
 func setup(t *testing.T) *fixture {
 	t.Helper()
-	s, err := bolt.OpenWith(filepath.Join(t.TempDir(), "store.db"), bolt.Options{NoSync: true})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := bolttest.Open(t)
 	log := slog.New(slog.DiscardHandler)
 	p, err := publish.New(context.Background(), s, log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		p.Close()
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(p.Close)
 	f := &fixture{store: s, p: p, now: start}
 	f.Keystore = New(p, s, Options{FileKeys: lines{"filed": 12}, Now: func() time.Time { return f.now }, Log: log})
 	hash := sha256.Sum256([]byte("of the file"))

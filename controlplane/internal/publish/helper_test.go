@@ -14,6 +14,7 @@ import (
 
 	"apigateway/controlplane/internal/store"
 	"apigateway/controlplane/internal/store/bolt"
+	"apigateway/controlplane/internal/store/bolt/bolttest"
 	gatewayv1 "apigateway/proto/gateway/v1"
 )
 
@@ -34,18 +35,6 @@ func place(tb testing.TB) func() store.Store {
 	}
 }
 
-// stored returns an empty store, closed at the end of the test.
-func stored(t *testing.T) store.Store {
-	t.Helper()
-	s := place(t)()
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
-}
-
 func publisher(tb testing.TB, s store.Store) *Publisher {
 	tb.Helper()
 	p, err := New(tb.Context(), s, slog.New(slog.DiscardHandler))
@@ -58,7 +47,7 @@ func publisher(tb testing.TB, s store.Store) *Publisher {
 // started returns a publisher on an empty store, closed at the end of the test.
 func started(t *testing.T) *Publisher {
 	t.Helper()
-	p := publisher(t, stored(t))
+	p := publisher(t, bolttest.Open(t))
 	t.Cleanup(p.Close)
 	return p
 }

@@ -11,11 +11,12 @@ import (
 	"testing"
 
 	"apigateway/controlplane/internal/store"
+	"apigateway/controlplane/internal/store/bolt/bolttest"
 	gatewayv1 "apigateway/proto/gateway/v1"
 )
 
 func TestNextDecides(t *testing.T) {
-	s := stored(t)
+	s := bolttest.Open(t)
 	p := publisher(t, s)
 	p.tail.limit = 1
 	for i := range 4 {
@@ -69,7 +70,7 @@ func TestEmptyPartIsASnapshotToo(t *testing.T) {
 
 // TestHerdSharesOneCheckpoint sends many streams, that each need a snapshot, at once.
 func TestHerdSharesOneCheckpoint(t *testing.T) {
-	counted := &countedStore{Store: stored(t)}
+	counted := &countedStore{Store: bolttest.Open(t)}
 	p := publisher(t, counted)
 	defer p.Close()
 	for i := range 50 {
@@ -148,7 +149,7 @@ func (r *countedReader) Entries(part gatewayv1.Part, after store.ID) iter.Seq2[s
 
 // TestCommitsDoNotWaitForACheckpoint commits from inside the reading of one.
 func TestCommitsDoNotWaitForACheckpoint(t *testing.T) {
-	slow := &slowStore{Store: stored(t)}
+	slow := &slowStore{Store: bolttest.Open(t)}
 	p := publisher(t, slow)
 	defer p.Close()
 	putKey(t, p, "a", "a")
@@ -200,7 +201,7 @@ func (s *failingStore) Apply(ctx context.Context, ifRevision uint64, records []s
 }
 
 func TestNothingIsShownBeforeItIsStored(t *testing.T) {
-	failing := &failingStore{Store: stored(t)}
+	failing := &failingStore{Store: bolttest.Open(t)}
 	p := publisher(t, failing)
 	defer p.Close()
 	putKey(t, p, "a", "a")

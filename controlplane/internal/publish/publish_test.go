@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"apigateway/controlplane/internal/store"
+	"apigateway/controlplane/internal/store/bolt/bolttest"
 	gatewayv1 "apigateway/proto/gateway/v1"
 )
 
@@ -208,7 +209,7 @@ func TestCommitUnderWayIsUncertain(t *testing.T) {
 }
 
 func TestClosed(t *testing.T) {
-	p := publisher(t, stored(t))
+	p := publisher(t, bolttest.Open(t))
 	p.Close()
 	if _, err := p.Commit(t.Context(), func(Tx) error { return nil }); !errors.Is(err, ErrClosed) {
 		t.Errorf("Commit() = %v, want ErrClosed", err)

@@ -8,7 +8,6 @@ import (
 	"iter"
 	"log/slog"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -22,7 +21,7 @@ import (
 	"apigateway/controlplane/internal/keystore"
 	"apigateway/controlplane/internal/publish"
 	"apigateway/controlplane/internal/store"
-	"apigateway/controlplane/internal/store/bolt"
+	"apigateway/controlplane/internal/store/bolt/bolttest"
 	gatewayv1 "apigateway/proto/gateway/v1"
 )
 
@@ -55,16 +54,8 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	s, err := bolt.OpenWith(filepath.Join(t.TempDir(), "store.db"), bolt.Options{NoSync: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	b := &bench{t: t, store: &failing{Store: s}}
+	b := &bench{t: t, store: &failing{Store: bolttest.Open(t)}}
+	var err error
 	if b.publisher, err = publish.New(t.Context(), b.store, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
