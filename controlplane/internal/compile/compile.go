@@ -101,6 +101,7 @@ func settings(c *config.Config) *gatewayv1.Settings {
 
 func service(s *config.Service) *gatewayv1.Service {
 	return &gatewayv1.Service{
+		UpstreamTls:         upstreamTLS(&s.UpstreamTLS),
 		RoutePattern:        s.RoutePattern,
 		Urls:                s.URLs,
 		Middleware:          s.Middleware,
@@ -116,6 +117,14 @@ func service(s *config.Service) *gatewayv1.Service {
 		RefuseWebsocket:     !s.WebSocket,
 		RefuseEncodedSlash:  s.RefuseEncodedSlash,
 	}
+}
+
+// upstreamTLS is nil for the default, which data planes know that know no such field.
+func upstreamTLS(t *config.UpstreamTLS) *gatewayv1.UpstreamTls {
+	if *t == (config.UpstreamTLS{}) {
+		return nil
+	}
+	return &gatewayv1.UpstreamTls{CaFile: t.CAFile, ServerName: t.ServerName, CertFile: t.CertFile, KeyFile: t.KeyFile}
 }
 
 // key has no time of creation: the file gives none, and the same file has to give the same bytes.

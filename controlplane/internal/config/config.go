@@ -78,6 +78,7 @@ type Service struct {
 	StreamIdleTimeout  time.Duration
 	Timeout            time.Duration // of the whole request; 0: none
 	UpstreamHost       bool          // send the URL's host to the backend, not the client's
+	UpstreamTLS        UpstreamTLS
 	WebSocket          bool
 	RefuseEncodedSlash bool // refuse %2F in the path
 }

@@ -73,7 +73,7 @@ func TestContractExamples(t *testing.T) {
 		"  - name: s3\n    route_pattern: /3\n    urls:         [\"localhost:9001\"]\n"
 	_, mistakes, _ := Parse("gateway.yaml", []byte(lines))
 	want := "gateway.yaml:19:5: services[0].rate_limit_rsp: unknown field, did you mean rate_limit_rps?\n" +
-		"gateway.yaml:30:20: services[2].urls[0]: not an absolute URL, got \"localhost:9001\" (want http:// or https://)"
+		"gateway.yaml:30:20: services[2].urls[0]: not an absolute URL, got \"localhost:9001\" (want http:// or https://, for HTTP/2 h2c:// or h2://)"
 	if diff := cmp.Diff(want, mistakes.Error()); diff != "" {
 		t.Errorf("mistakes (-want +got):\n%s", diff)
 	}
@@ -144,12 +144,14 @@ func TestEverySetting(t *testing.T) {
 		},
 		Services: []Service{{
 			Name: "first", Line: 33, RoutePattern: "GET api.example.com/first/{id}",
-			URLs: []string{"https://a.example.com/base", "http://[::1]:8081"}, Middleware: []string{"metrics", "zeta", "auth_apikey", "alpha"},
+			URLs:         []string{"https://a.example.com/base", "http://[::1]:8081", "h2c://b.example:50051", "h2://c.example"},
+			Middleware:   []string{"metrics", "zeta", "auth_apikey", "alpha"},
 			RateLimitRPS: 0.5, RateLimitBurst: 15, CBFailureThreshold: 16, CBResetTimeout: 250 * time.Millisecond, MaxBody: 0,
 			FirstByteTimeout: 90 * time.Second, StreamIdleTimeout: 18 * time.Second, Timeout: 19 * time.Second,
 			UpstreamHost: true, WebSocket: false, RefuseEncodedSlash: true,
+			UpstreamTLS: UpstreamTLS{CAFile: "/etc/ca.pem", ServerName: "users.internal", CertFile: "client.pem", KeyFile: "client.key"},
 		}, {
-			Name: "second", Line: 48, RoutePattern: "/second", URLs: []string{"http://b"}, Middleware: []string{"metrics"},
+			Name: "second", Line: 49, RoutePattern: "/second", URLs: []string{"http://b"}, Middleware: []string{"metrics"},
 			RateLimitRPS: 100, RateLimitBurst: 200, CBFailureThreshold: 5, CBResetTimeout: 10 * time.Second,
 			MaxBody: 64 << 10, FirstByteTimeout: 6 * time.Second, StreamIdleTimeout: time.Hour, WebSocket: true,
 		}},

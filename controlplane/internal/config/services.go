@@ -16,6 +16,12 @@ var (
 	urlCount     = span{1, 256}
 )
 
+// urlForm is how the URL of a backend begins: its scheme says which protocol it is spoken to in.
+const urlForm = "http:// or https://, for HTTP/2 h2c:// or h2://"
+
+// schemes are those of urlForm.
+var schemes = []string{"http", "https", "h2c", "h2"}
+
 // maxURL bounds a URL in bytes, and with urlCount a service on the wire.
 const maxURL = 2048
 
@@ -60,7 +66,7 @@ func decodeURLs(d *decoder, p *place, s *Service) {
 }
 
 // backend is the URL of a backend.
-var backend = kind[string]{"an absolute URL", "http:// or https://", textTags, func(text string) (string, error) {
+var backend = kind[string]{"an absolute URL", urlForm, textTags, func(text string) (string, error) {
 	return text, checkURL(text)
 }}
 
@@ -73,7 +79,7 @@ func checkURL(text string) error {
 	switch {
 	case len(text) > maxURL:
 		return errors.New("URL too long")
-	case !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https"):
+	case !slices.Contains(schemes, strings.ToLower(scheme)):
 		return errors.New("unknown scheme")
 	case err != nil:
 		return errors.New("not a URL")

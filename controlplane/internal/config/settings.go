@@ -93,7 +93,7 @@ var apiKeySettings = object[Config]{
 var serviceSettings = object[Service]{
 	required("name", itemName(), func(s *Service) *string { return &s.Name }, "unique; names the service to operators and in metrics"),
 	{name: "route_pattern", decode: decodePattern, want: "[METHOD ][HOST]/PATH", required: true, meaning: "which requests it takes"},
-	{name: "urls", decode: decodeURLs, want: urlCount.String() + " URLs, http:// or https://", required: true, meaning: "its backends, asked in turn"},
+	{name: "urls", decode: decodeURLs, want: urlCount.String() + " URLs, " + urlForm, required: true, meaning: "its backends, asked in turn"},
 	{name: "middleware", decode: decodeMiddleware, want: "names, each once", note: "none", meaning: "its chain, the first sees the request first"},
 	scalar("rate_limit_rps", "100", number("more than 0, at most 1e9", func(v float64) bool { return v > 0 && v <= 1e9 }),
 		func(s *Service) *float64 { return &s.RateLimitRPS }, "requests per second of one client, on each data plane; fractions allowed"),
@@ -112,6 +112,7 @@ var serviceSettings = object[Service]{
 		"bound on a whole request"),
 	scalar("host", "client", choice("client", "upstream"), func(s *Service) *bool { return &s.UpstreamHost },
 		"whose Host the backend is sent: the client's, or the one of its URL"),
+	upstreamTLS(),
 	scalar("websocket", "true", boolean(), func(s *Service) *bool { return &s.WebSocket }, "let WebSocket upgrades through"),
 	scalar("encoded_slash", "pass", choice("pass", "refuse"), func(s *Service) *bool { return &s.RefuseEncodedSlash },
 		"what becomes of a request with `%2F` in its path"),
