@@ -64,6 +64,13 @@ func (s *scripted) listen(t *testing.T) {
 	s.done.Go(func() { s.accept(l) })
 }
 
+// leave closes the port. What listens again takes the same one.
+func (s *scripted) leave() {
+	_ = s.listener.Close()
+	s.done.Wait()
+	s.cut()
+}
+
 func (s *scripted) accept(l net.Listener) {
 	for {
 		conn, err := l.Accept()
@@ -211,10 +218,11 @@ func (c *backendConn) note(whole, got *message, err error) {
 	s := c.script
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	_, nothing := err.(*net.OpError) //nolint:errorlint // of the connection itself; within a line it is io.ErrUnexpectedEOF
 	switch {
 	case err == nil:
 		s.seen = append(s.seen, whole)
-	case errors.Is(err, io.EOF):
+	case errors.Is(err, io.EOF), got == nil && nothing:
 		return
 	case got == nil:
 		s.part = append(s.part, "? "+err.Error())

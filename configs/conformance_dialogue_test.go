@@ -1,8 +1,6 @@
 package configs
 
 import (
-	"errors"
-	"io"
 	"regexp"
 	"slices"
 	"strings"
@@ -139,11 +137,13 @@ func thenClose(text string) reply {
 	}
 }
 
-// mute reads a request and waits for the connection's end.
-func mute(c *backendConn) bool {
-	_ = c.readBody()
-	c.waitClosed()
-	return false
+// saysOnly is whole, and then silence until the connection ends.
+func saysOnly(text string) reply {
+	return func(c *backendConn) bool {
+		_ = c.readBody() && c.say(text)
+		c.waitClosed()
+		return false
+	}
 }
 
 // ask is a request for host a.
@@ -154,9 +154,4 @@ func ask(method, path, lines, body string) string {
 // askHost is a request for another service.
 func askHost(host, method, lines, body string) string {
 	return method + " / HTTP/1.1\r\nHost: " + host + "\r\n" + lines + "\r\n" + body
-}
-
-// isEnd reports whether a connection has ended, cleanly or not.
-func isEnd(err error) bool {
-	return err != nil && (errors.Is(err, io.EOF) || !isTimeout(err))
 }

@@ -19,7 +19,7 @@ type setup string
 const (
 	usual   setup = ""
 	quick   setup = "listener: {head_timeout: 50ms, body_timeout: 50ms, idle_timeout: 50ms}\ntransport: {first_byte_timeout: 50ms, read_timeout: 50ms}\n"
-	soon    setup = "transport: {connect_timeout: 50ms, idle_timeout: 20ms}\n"
+	soon    setup = "transport: {connect_timeout: 50ms, tls_handshake_timeout: 50ms, idle_timeout: 20ms}\n"
 	trusted setup = "trusted_proxies: [127.0.0.1]\nunderscore_headers: pass\n"
 	few     setup = "listener: {max_requests: 2, max_connections: 2}\n"
 	brief   setup = "listener: {max_age: 1s}\n"
@@ -48,6 +48,7 @@ func configure(s setup, backends []*scripted) string {
 	add("rehosted", "rehosted/", urls("http", "/base", backends[0]), ", host: upstream")
 	add("bounded", "bounded/", one, ", timeout: 50ms")
 	add("streaming", "streaming/", one, ", stream_idle_timeout: 50ms")
+	add("secure", "secure/", urls("https", "", backends[0]), "")
 	add("both", "both/", urls("http", "", backends...), "")
 	return b.String()
 }

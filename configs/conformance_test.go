@@ -26,7 +26,9 @@ const (
 
 // conformanceCases is the whole table.
 func conformanceCases() []conformanceCase {
-	return slices.Concat(corpusCases(), requestCases(), headerCases(), upgradeCases(), earlyCases(), responseCases())
+	return slices.Concat(
+		corpusCases(), requestCases(), headerCases(), upgradeCases(), earlyCases(), responseCases(), reuseCases(), retryCases(), limitCases(),
+	)
 }
 
 // TestConformance holds a whole data plane to every row of the table, over both protocols and with backends that play a script and write down
