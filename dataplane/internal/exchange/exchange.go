@@ -74,7 +74,7 @@ type Exchange struct {
 	Scheme    string         // http or https
 	RequestID string
 	Start     time.Time // when the request head was complete
-	Status    int       // of the final response head, set by the engine's writer; 0: none yet
+	Status    int       // of the final response head, set by the engine's writer, or of the refusal; 0: none yet
 	Refusal   string    // code of the gateway's own answer, set by refusal.Write; "": none
 	Tunnel    bool      // the connection switched protocols
 	Backend   string    // URL of the last attempt; "": none was made

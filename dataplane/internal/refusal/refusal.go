@@ -3,9 +3,10 @@
 // same code stands in the body, the log and gateway_refused_total, and so that no client ever reads an internal message.
 //
 // A refusal is text/plain (`<sentence>` and a newline), or problem+json (RFC 9457) when the client's Accept names
-// application/json or application/problem+json; wildcards do not count. It is never cached, and X-Request-Id is what to
-// quote when asking why. Headers that belong to one reason (Allow, Retry-After, RateLimit, WWW-Authenticate) are set by
-// the caller before Write.
+// application/json or application/problem+json; wildcards do not count. A gRPC call, known by its content type, is refused
+// by a trailers-only answer: status 200 with grpc-status and grpc-message, while metrics, log and exchange have the status
+// of the table all the same. A refusal is never cached, and X-Request-Id is what to quote when asking why. Headers that
+// belong to one reason (Allow, Retry-After, RateLimit, WWW-Authenticate) are set by the caller before Write.
 //
 // Metrics: gateway_refused_total{service,code}, see Counters.
 package refusal

@@ -65,17 +65,24 @@ func WriteCause(w http.ResponseWriter, r *http.Request, reason Reason, cause err
 	}
 	Drain(w, r)
 	h := w.Header()
-	h.Set("Content-Type", b.contentType)
-	h.Set("Content-Length", b.length)
+	status, call := reason.Status(), isGRPC(r.Header["Content-Type"])
+	if call {
+		status = http.StatusOK
+		trailersOnly(h, reason)
+	} else {
+		h.Set("Content-Type", b.contentType)
+		h.Set("Content-Length", b.length)
+	}
 	h.Set("Cache-Control", "no-store")
 	if x != nil && x.RequestID != "" {
 		h.Set("X-Request-Id", x.RequestID)
 	}
-	w.WriteHeader(reason.Status())
+	w.WriteHeader(status)
 	if x != nil {
+		x.Status = reason.Status() // also for a gRPC call, whose 200 would say nothing
 		x.Settle(exchange.Outcome{Failed: reason.Party(), Reason: reason.Code(), Err: cause})
 	}
-	if r.Method != http.MethodHead {
+	if r.Method != http.MethodHead && !call {
 		_, _ = w.Write(b.bytes) // the client may be gone; its connection ends then anyway
 	}
 }
