@@ -5,7 +5,7 @@
 // The state machine is sony/gobreaker's two-step breaker. This package adds what an operated gateway needs around it:
 //   - Time is passed in. An open breaker stays open, and is shown open, until a request becomes its probe; neither reading
 //     the status nor a late result moves it.
-//   - A probe that reports nothing within its time is abandoned, and one that ends Ignored decides nothing. Either way the
+//   - A probe that reports nothing within 30 s is abandoned, and one that ends Ignored decides nothing. Either way the
 //     breaker stays half-open and the very next request is the next probe.
 //   - A permit counts once. Results of permits given before the last change of state, or before a Reset, are dropped.
 //   - Reset, new settings on the run, the text of the last failure.
@@ -22,7 +22,8 @@ import (
 )
 
 const (
-	defaultProbeTimeout = 30 * time.Second
+	// probeTimeout is when a probe that has not reported is abandoned.
+	probeTimeout = 30 * time.Second
 	// maxProbeRetry bounds RetryAfter while a probe is under way: it usually answers long before its time is up.
 	maxProbeRetry = time.Second
 )
@@ -71,7 +72,6 @@ const (
 type Settings struct {
 	FailureThreshold int           // opens at this many failures in a row; below 1 counts as 1
 	ResetTimeout     time.Duration // from opening to the first probe; 0 or less: the next request is the probe
-	ProbeTimeout     time.Duration // a probe that has not reported by then is abandoned; 0 or less: 30 s
 }
 
 // Status describes a breaker at one moment.
@@ -179,7 +179,7 @@ func (b *Breaker) issueLocked(done func(error), now time.Time) Permit {
 	t.generation, t.done, t.next = b.generation, done, nil
 	if b.state == HalfOpen {
 		b.probe = t
-		b.nextProbe = now.Add(b.settings.probeTimeout())
+		b.nextProbe = now.Add(probeTimeout)
 	}
 	return Permit{ticket: t, serial: t.serial}
 }
@@ -242,8 +242,8 @@ func (b *Breaker) Reset(now time.Time) {
 	b.unlock()
 }
 
-// Update changes the settings. The threshold counts from the next failure on, the reset time from the next opening, the
-// probe's time from the next probe; an open breaker stays open.
+// Update changes the settings. The threshold counts from the next failure on, the reset time from the next opening; an
+// open breaker stays open.
 func (b *Breaker) Update(s Settings) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -286,11 +286,4 @@ func (b *Breaker) unlock() {
 	}
 	b.changes, b.telling = nil, false
 	b.mu.Unlock()
-}
-
-func (s Settings) probeTimeout() time.Duration {
-	if s.ProbeTimeout <= 0 {
-		return defaultProbeTimeout
-	}
-	return s.ProbeTimeout
 }
