@@ -171,14 +171,9 @@ func (w *Watcher) unchanged() bool {
 		stamp.ModTime().Equal(w.stamp.ModTime()) && os.SameFile(stamp, w.stamp)
 }
 
-// read returns the content of the file and notes its stamp. The stamp comes first: if the file changes behind it, the next
-// look finds another one.
+// read returns the content of the file and notes its stamp.
 func (w *Watcher) read() ([]byte, error) {
-	stamp, err := os.Stat(w.path)
-	if err != nil {
-		return nil, err
-	}
-	data, err := Read(w.path, w.opts.MaxSize)
+	data, stamp, err := read(w.path, w.opts.MaxSize)
 	if err != nil {
 		return nil, err
 	}
@@ -188,24 +183,30 @@ func (w *Watcher) read() ([]byte, error) {
 
 // Read returns the content of a regular file of at most limit bytes. It is never nil without an error.
 func Read(path string, limit int) ([]byte, error) {
+	data, _, err := read(path, limit)
+	return data, err
+}
+
+// read is Read, with the file's stamp from before: if the file changes behind it, the next look finds another one.
+func read(path string, limit int) ([]byte, os.FileInfo, error) {
 	stamp, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if !stamp.Mode().IsRegular() { // opening a pipe would block
-		return nil, fmt.Errorf("%s: wrong type, got %v (want a regular file)", path, stamp.Mode().Type())
+		return nil, nil, fmt.Errorf("%s: wrong type, got %v (want a regular file)", path, stamp.Mode().Type())
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer f.Close() //nolint:errcheck // nothing was written
 	data, err := io.ReadAll(io.LimitReader(f, int64(limit)+1))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if len(data) > limit {
-		return nil, fmt.Errorf("%s: file too large, got more than %d bytes (want at most that)", path, limit)
+		return nil, nil, fmt.Errorf("%s: file too large, got more than %d bytes (want at most that)", path, limit)
 	}
-	return data, nil
+	return data, stamp, nil
 }
