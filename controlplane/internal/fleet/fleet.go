@@ -134,6 +134,11 @@ func (f *Fleet) makeRoomLocked() bool {
 
 // Leave says that the session of m has ended. A session that was replaced changes nothing.
 func (f *Fleet) Leave(m *Member, s Session) {
+	if m.successor != nil {
+		m.successor.removeDeparting(m)
+		f.changes.notify()
+		return
+	}
 	if !m.leave(s, f.now()) {
 		return
 	}

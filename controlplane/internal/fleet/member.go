@@ -13,8 +13,9 @@ const clockTolerance = 5 * time.Second
 
 // Member is one data plane, connected or not. Its methods are safe for concurrent use.
 type Member struct {
-	id    string
-	fleet *Fleet
+	id        string
+	fleet     *Fleet
+	successor *Member // not nil: this process has handed the id over to that one
 
 	mu           sync.Mutex
 	session      Session // nil: not connected
@@ -34,6 +35,7 @@ type Member struct {
 	breakers     map[string]*gatewayv1.BreakerState
 	breakerBytes int
 	pending      map[uint64]*call
+	departing    []*Member // processes that have handed the id over and are not done yet
 }
 
 // servedPart is what a data plane serves of one part.

@@ -62,6 +62,10 @@ func (m *Member) stand(c Change, out *gatewayv1.Rollout) {
 		out.Lagging = append(out.Lagging, &gatewayv1.LaggingBy{Dataplane: m.id, Revision: p.revision})
 		return
 	}
+	if late := m.lateLocked(c); late != nil {
+		out.Lagging = append(out.Lagging, late)
+		return
+	}
 	out.Applied = append(out.Applied, &gatewayv1.AppliedBy{Dataplane: m.id, AfterMs: after(c.CommittedAt, first.at), NotDurable: first.notDurable})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
@@ -18,6 +19,7 @@ type peer struct {
 	end      context.CancelFunc
 	id       string
 	epoch    string
+	departs  bool // its id is another one's
 	contents map[gatewayv1.Part]*content
 }
 
@@ -46,6 +48,9 @@ func newPeer(t *testing.T, id string) *peer {
 func (p *peer) dial(w *world) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	if p.departs {
+		ctx = metadata.AppendToOutgoingContext(ctx, gatewayv1.DepartingHeader, "1")
+	}
 	p.end = cancel
 	p.t.Cleanup(cancel)
 	var err error

@@ -22,6 +22,7 @@ type session struct {
 	hello   *gatewayv1.Hello
 	epoch   string // of the store; another one ends the stream
 	foreign string // why nothing is sent; empty: the data plane follows
+	departs bool   // its id is another process's by now
 	member  *fleet.Member
 	welcome *gatewayv1.Welcome
 	atStart [2]publish.Have // what Welcome says of each part

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"apigateway/controlplane/internal/fleet"
@@ -49,16 +50,17 @@ func (s *syncServer) Sync(stream gatewayv1.SyncService_SyncServer) error {
 		return err
 	}
 	ses := newSession(s, stream, hello)
+	ses.departs = len(metadata.ValueFromIncomingContext(stream.Context(), gatewayv1.DepartingHeader)) > 0
 	if err := ses.join(); err != nil {
 		return err
 	}
 	defer s.fleet.Leave(ses.member, ses)
 	s.log.Info("data plane connected", "dataplane", hello.GetId(), "instance", hello.GetInstance(), "address", hello.GetAddress(),
-		"version", hello.GetVersion())
+		"version", hello.GetVersion(), "departing", ses.departs)
 	if ses.foreign != "" {
 		s.log.Error("foreign data plane, it keeps what it serves until it is adopted", "dataplane", hello.GetId(), "reason", ses.foreign)
 	}
-	if ses.foreign != "" && s.adoptAll {
+	if ses.foreign != "" && s.adoptAll && !ses.departs {
 		s.guard.start(&s.running, "adopt", func() error { return s.adoptOnArrival(stream.Context(), ses.member) })
 	}
 	err = ses.run()
@@ -106,9 +108,15 @@ func (s *syncServer) adoptOnArrival(ctx context.Context, m *fleet.Member) error 
 func (ses *session) join() error {
 	head := ses.srv.publisher.State()
 	ses.epoch, ses.foreign = head.Epoch, foreignness(ses.hello, head)
-	member, err := ses.srv.fleet.Join(fleet.Arrival{Hello: ses.hello, Epoch: head.Epoch, Foreign: ses.foreign, Session: ses})
+	register := ses.srv.fleet.Join
+	if ses.departs {
+		register = ses.srv.fleet.Depart
+	}
+	member, err := register(fleet.Arrival{Hello: ses.hello, Epoch: head.Epoch, Foreign: ses.foreign, Session: ses})
 	if _, ok := errors.AsType[*fleet.DuplicateError](err); ok {
 		return status.Error(codes.AlreadyExists, err.Error())
+	} else if errors.Is(err, fleet.ErrUnknown) {
+		return status.Error(codes.NotFound, err.Error())
 	} else if err != nil {
 		return status.Error(codes.ResourceExhausted, err.Error())
 	}
