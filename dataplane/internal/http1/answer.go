@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"apigateway/dataplane/internal/wire"
+	"apigateway/dataplane/internal/wire/grammar"
 )
 
 // answer is how a final answer comes to stand in a buffer: from reserve on, the handler's header lines and the beginning of the body. What
@@ -28,15 +29,23 @@ type present struct{ date, kind, encoding bool }
 
 // beginLocked takes the header as it is now for the final head.
 func (w *Writer) beginLocked(status int) {
-	w.status = status
-	w.turn.x.Status = status
-	w.declared = -1
-	w.buf, w.start = takeOut(), reserve
+	w.startLocked(status)
 	for name, values := range w.header {
 		if w.wants(name, values) {
 			w.buf = appendField(w.buf, name, values)
 		}
 	}
+	w.endHeadLocked()
+}
+
+func (w *Writer) startLocked(status int) {
+	w.status = status
+	w.turn.x.Status = status
+	w.declared = -1
+	w.buf, w.start = takeOut(), reserve
+}
+
+func (w *Writer) endHeadLocked() {
 	w.buf = append(w.buf, "\r\n"...)
 	w.body = len(w.buf)
 }
@@ -85,7 +94,7 @@ func (w *Writer) connection(values []string) (others bool) {
 // appendField appends header lines, none for a name that is no token. Control characters in values become spaces: a handler that copies what
 // it was sent must not write lines of an attacker's.
 func appendField(b []byte, name string, values []string) []byte {
-	if !isToken(name) {
+	if !grammar.IsToken(name) {
 		return b
 	}
 	for _, value := range values {
@@ -93,7 +102,7 @@ func appendField(b []byte, name string, values []string) []byte {
 		b = append(b, ": "...)
 		from := len(b)
 		b = append(b, value...)
-		if !isValue(b[from:]) {
+		if !grammar.IsValue(b[from:]) {
 			for i, c := range b[from:] {
 				if c < ' ' && c != '\t' || c == 0x7F {
 					b[from+i] = ' '

@@ -11,6 +11,7 @@ import (
 
 	"apigateway/dataplane/internal/refusal"
 	"apigateway/dataplane/internal/wire"
+	"apigateway/dataplane/internal/wire/grammar"
 )
 
 // What a client must keep to while it sends a body, beside Settings.BodyTimeout.
@@ -176,13 +177,13 @@ func (b *body) nextChunk() error {
 		}
 	}
 	b.begun = true
-	line, err := b.line(maxChunkLine)
+	line, err := b.line(grammar.MaxChunkLine)
 	if err != nil {
 		return err
 	}
-	size, v := parseChunkLine(line)
-	if v != nil {
-		return v
+	size, ok := grammar.ChunkSize(line)
+	if !ok {
+		return bad(refusal.BadRequest, "bad chunk line: %q", short(line))
 	}
 	if size == 0 {
 		return b.trailers()
@@ -234,4 +235,18 @@ func (b *body) line(limit int) ([]byte, error) {
 			return nil, err
 		}
 	}
+}
+
+// parseTrailer judges a line of the trailer section, which is dropped: names that frame or route a message must not stand there (RFC 9110
+// section 6.5.1). It changes line.
+func parseTrailer(line []byte) *wire.Violation {
+	var f field
+	if v := f.parse(line, 0, len(line)); v != nil {
+		return v
+	}
+	switch f.common {
+	case "Content-Length", "Transfer-Encoding", "Host":
+		return bad(refusal.BadRequest, "%s in a trailer", f.common)
+	}
+	return nil
 }

@@ -172,3 +172,24 @@ func (m *message) readConnection(r *http.Request) {
 	m.close = m.close || r.ProtoMinor == 0 && !m.keepAlive
 	r.Close = m.close
 }
+
+// commonMethod returns a usual method without a copy of the head that it is part of.
+func commonMethod(method string) string {
+	switch method {
+	case "GET":
+		return "GET"
+	case "HEAD":
+		return "HEAD"
+	case "POST":
+		return "POST"
+	case "PUT":
+		return "PUT"
+	case "PATCH":
+		return "PATCH"
+	case "DELETE":
+		return "DELETE"
+	case "OPTIONS":
+		return "OPTIONS"
+	}
+	return method
+}

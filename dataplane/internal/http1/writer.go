@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"apigateway/dataplane/internal/wire"
 )
 
 var errLate = errors.New("http1: answer used after its handler returned")
@@ -50,6 +52,25 @@ func (w *Writer) WriteHeader(status int) {
 		return
 	}
 	w.beginLocked(status)
+}
+
+// WriteFields is WriteHeader for a final head whose lines are ready, beside which nobody has set a header; length is the body's, -1 if it is
+// not known. It writes nothing and reports false where that does not hold, or where somebody may look at the header later: in a request that
+// is not recycled. Content-Type is not guessed.
+func (w *Writer) WriteFields(status int, length int64, fields wire.FieldSource) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.turn.recycle || len(w.header) > 0 || w.status != 0 || w.usableLocked() != nil {
+		return false
+	}
+	w.startLocked(status)
+	if hasBody(status) {
+		w.declared = length
+	}
+	w.buf, w.seen.date = fields.AppendFields(w.buf)
+	w.seen.kind = true
+	w.endHeadLocked()
+	return true
 }
 
 // Write is part of http.ResponseWriter.

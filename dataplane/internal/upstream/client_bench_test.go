@@ -12,6 +12,7 @@ import (
 
 	"apigateway/dataplane/internal/exchange"
 	"apigateway/dataplane/internal/upstream/h1"
+	"apigateway/dataplane/internal/wire"
 )
 
 // steady is a backend that answers every request with the same bytes and allocates nothing on the way. Requests have no
@@ -57,7 +58,15 @@ func answerAll(conn net.Conn, answer []byte) {
 }
 
 // sink is a client that takes everything.
-type sink struct{ header http.Header }
+type sink struct {
+	header http.Header
+	lines  []byte
+}
+
+func (s *sink) WriteFields(_ int, _ int64, fields wire.FieldSource) bool {
+	s.lines, _ = fields.AppendFields(s.lines[:0])
+	return true
+}
 
 func (s *sink) Header() http.Header               { return s.header }
 func (*sink) WriteHeader(int)                     {}

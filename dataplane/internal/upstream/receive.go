@@ -85,47 +85,50 @@ func (f *round) hints() {
 	maps.Copy(h, before)
 }
 
-// setHeader adds the response's fields to the client's header, with the length of the body if that may be told. The usual
-// ones go straight there; package wire judges the others, and all of them if Connection names some.
+// setHeader adds the response's fields to the client's header, with the length of the body if that may be told.
 func (f *round) setHeader(length bool) {
-	head, h := &f.resp.Head, f.w.Header()
-	values := make([]string, 0, len(head.Fields))
-	for i := range head.Fields {
-		field := &head.Fields[i]
-		dst := h
-		switch {
-		case field.Kind == h1.HopByHop && field.Name == "Content-Length":
-			if length { // only its one form was let in, so that the backend's text is ours
-				values = append(values, field.Value)
-				h["Content-Length"] = values[len(values)-1 : len(values) : len(values)]
-			}
-			continue
-		case field.Kind == h1.HopByHop && !head.Named:
-			continue
-		case field.Kind != h1.EndToEnd || head.Named:
-			dst = f.odd
-		}
+	h, fields := f.w.Header(), f.resp.Head.Fields()
+	src, values := make(http.Header, len(fields)), make([]string, 0, len(fields))
+	for _, field := range fields {
 		values = append(values, field.Value)
-		if before, ok := dst[field.Name]; ok {
-			dst[field.Name] = append(slices.Clip(before), field.Value)
+		one := values[len(values)-1 : len(values) : len(values)]
+		if length && field.Name == "Content-Length" { // only its one form was let in, so that the backend's text is ours
+			h[field.Name] = one
+		} else if before, ok := src[field.Name]; ok {
+			src[field.Name] = append(slices.Clip(before), field.Value)
 		} else {
-			dst[field.Name] = values[len(values)-1 : len(values) : len(values)]
+			src[field.Name] = one
 		}
 	}
-	if len(f.odd) > 0 {
-		wire.ResponseHeader(h, f.odd)
-		clear(f.odd)
+	wire.ResponseHeader(h, src)
+}
+
+// fieldWriter is a writer that takes the lines of a head as they are, as http1's does where nobody else may want to see or change them. It
+// reports whether it did. length is -1 if it is not known or must not be told.
+type fieldWriter interface {
+	WriteFields(status int, length int64, fields wire.FieldSource) bool
+}
+
+// pass passes the final head on and settles the exchange. length is the body's, or what a HEAD would have been answered with; -1: unknown.
+func (f *round) pass(length int64) {
+	head := &f.resp.Head
+	if head.Status == http.StatusNoContent || head.Status == http.StatusNotModified {
+		length = -1
 	}
+	if w, ok := f.w.(fieldWriter); ok && !head.Named && f.a.Body.complete() && w.WriteFields(head.Status, length, head) {
+		f.a.Answered(head.Status)
+		return
+	}
+	f.setHeader(length >= 0)
+	writeHead(f.w, f.r, f.a, head.Status)
 }
 
 // answer passes the final response on.
 func (f *round) answer() Outcome {
 	head := &f.resp.Head
 	length := f.resp.Body(f.r.Method)
-	f.setHeader(length >= 0 && head.Status != http.StatusNoContent && head.Status != http.StatusNotModified)
-	contentType := f.w.Header()["Content-Type"]
-	stream := len(contentType) > 0 && isStream(contentType[0]) && hasBody(f.r.Method, head.Status)
-	writeHead(f.w, f.r, f.a, head.Status)
+	stream := hasBody(f.r.Method, head.Status) && isStream(string(head.ContentType())) // up to 32 bytes without an allocation
+	f.pass(length)
 	f.limit, f.relay, f.noted = f.settings.ReadTimeout, true, -1
 	var o Outcome
 	if stream {

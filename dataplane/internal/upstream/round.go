@@ -24,7 +24,7 @@ const (
 
 // rounds keeps what attempts need for a moment.
 var rounds = sync.Pool{New: func() any {
-	return &round{buf: make([]byte, 0, roundBuffer), header: make(http.Header), odd: make(http.Header)}
+	return &round{buf: make([]byte, 0, roundBuffer)}
 }}
 
 // round is one attempt of a Client under way. It serves other attempts afterwards.
@@ -52,8 +52,6 @@ type round struct {
 	buf     []byte // the request, then the response
 	piece   io.LimitedReader
 	big     *[32 << 10]byte
-	header  http.Header // of the request as it goes out
-	odd     http.Header // fields of the response that need a closer look
 	forward wire.Forward
 	message h1.Request
 }
@@ -89,25 +87,33 @@ func (f *round) run(ctx context.Context, pool *h1.Pool) Outcome {
 }
 
 // request makes the head in the buffer.
-func (f *round) request() error {
-	peer, _, err := net.SplitHostPort(f.r.RemoteAddr)
-	if err != nil {
-		peer = f.r.RemoteAddr
-	}
+func (f *round) request() (err error) {
 	x, b, u := f.a.x, f.a.Backend, f.r.URL
 	f.forward = wire.Forward{
-		Peer: peer, Scheme: x.Scheme, Host: f.r.Host, RequestID: x.RequestID, Proto: f.r.ProtoMajor, WebSocket: f.a.WebSocket,
+		Peer: peerOf(f.r.RemoteAddr), Scheme: x.Scheme, Host: f.r.Host, RequestID: x.RequestID, Proto: f.r.ProtoMajor, WebSocket: f.a.WebSocket,
 	}
-	wire.OutboundRequest(f.header, f.r.Header, &f.forward)
 	f.message = h1.Request{
-		Method: f.r.Method, Base: b.Base, Path: f.a.Path, Query: u.RawQuery, Mark: u.ForceQuery, Host: f.r.Host, Header: f.header,
+		Method: f.r.Method, Base: b.Base, Path: f.a.Path, Query: u.RawQuery, Mark: u.ForceQuery, Host: f.r.Host,
 		HasBody: f.a.Body != nil, Length: f.r.ContentLength,
 	}
 	if f.a.Settings.HostUpstream || f.r.Host == "" {
 		f.message.Host = b.Host
 	}
-	f.buf, err = h1.AppendRequest(f.buf[:0], &f.message)
+	if f.buf, err = h1.AppendRequest(f.buf[:0], &f.message); err != nil {
+		return err
+	}
+	f.buf, err = wire.AppendRequest(f.buf, f.r.Header, &f.forward)
+	f.buf = append(f.buf, "\r\n"...)
 	return err
+}
+
+// peerOf returns the address of a connection's peer without its port.
+func peerOf(remote string) string {
+	host, _, err := net.SplitHostPort(remote)
+	if err != nil {
+		return remote
+	}
+	return host
 }
 
 // setDeadline finds out when the whole request has to be over: own middleware may have a say.
@@ -281,8 +287,6 @@ func (f *round) end() {
 	if cap(buf) < roundBuffer || cap(buf) > maxRoundBuffer {
 		buf = make([]byte, 0, roundBuffer)
 	}
-	clear(f.header)
-	clear(f.odd)
-	*f = round{buf: buf, header: f.header, odd: f.odd, resp: f.resp}
+	*f = round{buf: buf, resp: f.resp}
 	rounds.Put(f)
 }

@@ -91,7 +91,7 @@ func ResponseHeader(dst, src http.Header) {
 
 func copyEndToEnd(dst, src http.Header) {
 	for name, values := range src {
-		if isHopByHop(name) {
+		if IsHopByHop(name) {
 			continue
 		}
 		if before, ok := dst[name]; ok {
@@ -102,20 +102,29 @@ func copyEndToEnd(dst, src http.Header) {
 	}
 }
 
-// hopByHop are the headers that are never copied from one side to the other, in lower case: those of RFC 9110 section
-// 7.6.1, and what the writer of a message makes itself. Proxy-* is a prefix and stands apart.
-var hopByHop = [...]string{
-	"te", "host", "expect", "trailer", "upgrade", "connection", "keep-alive", "content-length", "http2-settings", "transfer-encoding",
+// IsHopByHop reports whether a header is never copied from one side to the other, in any case and with underscores for hyphens: those of
+// RFC 9110 section 7.6.1, and what the writer of a message makes itself.
+func IsHopByHop[T string | []byte](name T) bool {
+	switch len(name) {
+	case len("te"):
+		return spelled(name, "te")
+	case len("host"):
+		return spelled(name, "host")
+	case len("expect"):
+		return spelled(name, "expect")
+	case len("trailer"):
+		return spelled(name, "trailer") || spelled(name, "upgrade")
+	case len("connection"):
+		return spelled(name, "connection") || spelled(name, "keep-alive") || isProxy(name)
+	case len("content-length"):
+		return spelled(name, "content-length") || spelled(name, "http2-settings") || isProxy(name)
+	case len("transfer-encoding"):
+		return spelled(name, "transfer-encoding") || isProxy(name)
+	}
+	return isProxy(name)
 }
 
-func isHopByHop(name string) bool {
-	for _, lower := range hopByHop {
-		if spelled(name, lower) {
-			return true
-		}
-	}
-	return spelledPrefix(name, "proxy-")
-}
+func isProxy[T string | []byte](name T) bool { return spelledPrefix(name, "proxy-") }
 
 // credentials are the headers that Connection cannot remove: without them a request would be somebody else's.
 var credentials = [...]string{"x-api-key", "authorization", "cookie", "set-cookie", "via"}
@@ -146,7 +155,7 @@ func removeNamed(h http.Header, connection []string) {
 // namesFields reports whether Connection names anything but what is dealt with anyway.
 func namesFields(connection []string) (found bool) {
 	listed(connection, func(name string) bool {
-		found = !isHopByHop(name) && !spelled(name, "close")
+		found = !IsHopByHop(name) && !spelled(name, "close")
 		return !found
 	})
 	return found

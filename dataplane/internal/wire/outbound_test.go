@@ -1,8 +1,12 @@
 package wire_test
 
 import (
+	"bufio"
+	"errors"
 	"maps"
 	"net/http"
+	"net/textproto"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -52,13 +56,50 @@ func TestOutboundRequest(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			before := tt.src.Clone()
-			got := http.Header{}
-			wire.OutboundRequest(got, tt.src, &wire.Forward{Peer: "192.0.2.1", Scheme: "https", Host: "example.com", RequestID: "id-1", Proto: 1})
+			got, f := http.Header{}, wire.Forward{Peer: "192.0.2.1", Scheme: "https", Host: "example.com", RequestID: "id-1", Proto: 1}
+			wire.OutboundRequest(got, tt.src, &f)
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("OutboundRequest (-want +got):\n%s", diff)
 			}
+			lines, err := wire.AppendRequest(nil, tt.src, &f)
+			if diff := cmp.Diff(tt.want, header(t, lines)); diff != "" || err != nil {
+				t.Errorf("AppendRequest: %v (-want +got):\n%s", err, diff)
+			}
 			if diff := cmp.Diff(before, tt.src); diff != "" {
 				t.Errorf("OutboundRequest changed src (-before +after):\n%s", diff)
+			}
+		})
+	}
+}
+
+// header is what lines say.
+func header(t *testing.T, lines []byte) http.Header {
+	t.Helper()
+	h, err := textproto.NewReader(bufio.NewReader(strings.NewReader(string(lines) + "\r\n"))).ReadMIMEHeader()
+	if err != nil {
+		t.Fatalf("%q: %v", lines, err)
+	}
+	return http.Header(h)
+}
+
+// Own middleware may put anything into a header. Nothing of it becomes a line of its own.
+func TestAppendRequestRefusesWhatBreaksLines(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		src  http.Header
+		f    wire.Forward
+	}{
+		{name: "name", src: http.Header{"X: y\r\nZ": {"v"}}},
+		{name: "empty name", src: http.Header{"": {"v"}}},
+		{name: "value", src: http.Header{"X": {"good", "a\r\nY: z"}}},
+		{name: "value beside Connection's", src: http.Header{"Connection": {"Other"}, "X": {"a\x00"}}},
+		{name: "value that is appended to", src: http.Header{"Via": {"a\r\nY: z"}}},
+		{name: "value that is kept", src: http.Header{"X-Forwarded-Proto": {"a\nY: z"}}},
+		{name: "host", f: wire.Forward{Host: "a\r\nY: z"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if lines, err := wire.AppendRequest(nil, tt.src, &tt.f); !errors.Is(err, wire.ErrField) {
+				t.Errorf("AppendRequest = %q, %v, want %v", lines, err, wire.ErrField)
 			}
 		})
 	}
@@ -68,12 +109,18 @@ func TestOutboundRequestTunnelOverHTTP2WithoutHost(t *testing.T) {
 	got := http.Header{}
 	src := http.Header{"Connection": {"keep-alive, upgrade"}, "Upgrade": {"h2c, websocket"}, "Te": {"trailers"}, "Sec-Websocket-Key": {"k"}}
 	wire.OutboundRequest(got, src, &wire.Forward{Peer: "::1", Scheme: "http", RequestID: "id", Proto: 2, WebSocket: true})
+	lines, err := wire.AppendRequest(nil, src, &wire.Forward{Peer: "::1", Scheme: "http", RequestID: "id", Proto: 2, WebSocket: true})
+	if err != nil {
+		t.Error(err)
+	}
 	want := http.Header{
 		"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Te": {"trailers"}, "Sec-Websocket-Key": {"k"}, "X-Forwarded-For": {"::1"},
 		"X-Forwarded-Proto": {"http"}, "X-Request-Id": {"id"}, "Via": {"2.0 apigateway"},
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("OutboundRequest (-want +got):\n%s", diff)
+	for name, got := range map[string]http.Header{"OutboundRequest": got, "AppendRequest": header(t, lines)} {
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
 	}
 }
 

@@ -46,12 +46,12 @@ func isToken(s string) bool { return s != "" && all(s, tokenByte) }
 
 // spelled reports whether a header name is lower, in any case and with underscores for hyphens. lower has neither upper
 // case nor underscores.
-func spelled(name, lower string) bool {
+func spelled[T string | []byte](name T, lower string) bool {
 	return len(name) == len(lower) && spelledPrefix(name, lower)
 }
 
 // spelledPrefix is spelled for the beginning of a name.
-func spelledPrefix(name, lower string) bool {
+func spelledPrefix[T string | []byte](name T, lower string) bool {
 	if len(name) < len(lower) {
 		return false
 	}

@@ -4,111 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"strconv"
+
+	"apigateway/dataplane/internal/wire/grammar"
 )
 
-// maxChunkLine bounds the line that gives a chunk's size, extensions included and CRLF not, in bytes; maxTrailers the
-// trailers altogether.
-const (
-	maxChunkLine = 256
-	maxTrailers  = 32 << 10
-)
-
-// parseChunkLine reads the line before a chunk, without its CRLF: 1 to 16 hexadecimal digits, then extensions, which are
-// ignored but have to be well formed (RFC 9112 section 7.1).
-func parseChunkLine(line []byte) (int64, error) {
-	if len(line) > maxChunkLine {
-		return 0, malformed("chunk line over 256 bytes", line)
-	}
-	var size uint64
-	i := 0
-	for ; i < len(line); i++ {
-		digit, ok := hexDigit(line[i])
-		if !ok {
-			break
-		}
-		if i == 16 {
-			return 0, malformed("chunk size over 16 digits", line)
-		}
-		size = size<<4 | digit // at most 64 bits
-	}
-	if i == 0 || size > 1<<63-1 || !validExtensions(line[i:]) {
-		return 0, malformed("bad chunk line", line)
-	}
-	return int64(size), nil
-}
-
-func hexDigit(c byte) (uint64, bool) {
-	switch {
-	case '0' <= c && c <= '9':
-		return uint64(c - '0'), true
-	case 'a' <= c|0x20 && c|0x20 <= 'f':
-		return uint64(c|0x20-'a') + 10, true
-	default:
-		return 0, false
-	}
-}
-
-// validExtensions is chunk-ext of RFC 9112 section 7.1.1.
-func validExtensions(s []byte) bool {
-	for len(s) > 0 {
-		s = trimLeft(s)
-		if len(s) == 0 || s[0] != ';' {
-			return false
-		}
-		var ok bool
-		if s, ok = token(trimLeft(s[1:])); !ok {
-			return false
-		}
-		after := trimLeft(s)
-		if len(after) == 0 || after[0] != '=' {
-			continue
-		}
-		after = trimLeft(after[1:])
-		if len(after) > 0 && after[0] == '"' {
-			s, ok = quoted(after)
-		} else {
-			s, ok = token(after)
-		}
-		if !ok {
-			return false
-		}
-	}
-	return true
-}
-
-func trimLeft(s []byte) []byte {
-	for len(s) > 0 && isSpace(s[0]) {
-		s = s[1:]
-	}
-	return s
-}
-
-// token returns what follows a token, false if there is none.
-func token(s []byte) (rest []byte, ok bool) {
-	n := 0
-	for n < len(s) && byteClass[s[n]]&tokenByte != 0 {
-		n++
-	}
-	return s[n:], n > 0
-}
-
-// quoted returns what follows a quoted string, false if it does not end or has control characters.
-func quoted(s []byte) (rest []byte, ok bool) {
-	for i := 1; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == '"':
-			return s[i+1:], true
-		case c == '\\':
-			i++
-			if i == len(s) || byteClass[s[i]]&valueByte == 0 {
-				return nil, false
-			}
-		case byteClass[c]&valueByte == 0:
-			return nil, false
-		}
-	}
-	return nil, false
-}
+// maxTrailers bounds the trailers altogether, in bytes.
+const maxTrailers = 32 << 10
 
 // line takes the next line out of the buffer, without its CRLF. more: it is not complete yet.
 func (r *Response) line(limit int) (line []byte, more bool, err error) {
@@ -165,13 +66,15 @@ func (r *Response) chunked() (piece []byte, err error) {
 }
 
 func (r *Response) chunkSize() (more bool, err error) {
-	line, more, err := r.line(maxChunkLine)
+	line, more, err := r.line(grammar.MaxChunkLine)
 	if more || err != nil {
 		return more, err
 	}
-	if r.left, err = parseChunkLine(line); err != nil {
-		return false, err
+	size, ok := grammar.ChunkSize(line)
+	if !ok {
+		return false, malformed("bad chunk line", line)
 	}
+	r.left = size
 	r.place = inData
 	if r.left == 0 {
 		r.place, r.trailers = inTrailers, 0
@@ -190,7 +93,7 @@ func (r *Response) trailer() (more bool, err error) {
 	}
 	r.trailers += len(line)
 	colon := bytes.IndexByte(line, ':')
-	if colon <= 0 || !all(line[:colon], tokenByte) || !all(line[colon+1:], valueByte) {
+	if colon <= 0 || !grammar.IsToken(line[:colon]) || !grammar.IsValue(line[colon+1:]) {
 		return false, malformed("bad trailer", line)
 	}
 	return false, nil

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+
+	"apigateway/dataplane/internal/wire"
+	"apigateway/dataplane/internal/wire/grammar"
 )
 
 // What a response's head may hold.
@@ -25,25 +28,51 @@ func malformed(what string, got []byte) error {
 	return fmt.Errorf("%w: %s, got %.64q", ErrMalformed, what, got)
 }
 
+// Kind is what a field of a response means to who passes it on.
+type Kind uint8
+
+// The kinds.
+const (
+	EndToEnd Kind = iota // passed on, unless Connection names it
+	HopByHop             // never passed on: framing, and what belongs to the connection
+)
+
 // Field is one line of a head.
 type Field struct {
 	Name  string // in canonical form
 	Value string // without white space around it
 	Kind  Kind
-
-	nameAt, nameEnd, valueAt, valueEnd int // in the head, while it is being parsed
 }
 
-// Head is the head of one response. It is valid until the next one is read; its strings stay.
+// field is a line within the head's bytes.
+type field struct {
+	name           string // if it is a common one
+	kind           Kind
+	at, end        int // of the name
+	value, lineEnd int // the value's begin and end
+}
+
+// The names that the parser itself looks at, in canonical form.
+const (
+	contentLength    = "Content-Length"
+	contentType      = "Content-Type"
+	transferEncoding = "Transfer-Encoding"
+	connection       = "Connection"
+	upgrade          = "Upgrade"
+	date             = "Date"
+)
+
+// Head is the head of one response. It is valid until more is read; strings that it has given stay.
 type Head struct {
 	Status    int
-	Fields    []Field // in their order
-	Length    int64   // what Content-Length says; -1: nothing
+	Length    int64 // what Content-Length says; -1: nothing
 	Chunked   bool
 	KeepAlive bool // the backend keeps the connection open after this response
 	WebSocket bool // Upgrade and Connection say that it switches to websocket
 	Named     bool // Connection names fields that are not to be passed on
 
+	bytes    []byte // all of it
+	fields   []field
 	minor    byte // of the version: 0 or 1
 	closes   bool // by Connection
 	keeps    bool // by Connection
@@ -52,11 +81,8 @@ type Head struct {
 	seen     int  // up to where there is no line feed
 }
 
-// reset makes h ready for another head. It drops every string.
-func (h *Head) reset() {
-	clear(h.Fields)
-	*h = Head{Fields: h.Fields[:0], Length: -1}
-}
+// reset makes h ready for another head.
+func (h *Head) reset() { *h = Head{fields: h.fields[:0], Length: -1} }
 
 // parse takes what there is of the head, from its first byte on, and returns its length once it is complete, 0 before.
 // It goes on where it stopped the last time. Names in b are written over with their canonical form.
@@ -106,7 +132,7 @@ func (h *Head) statusLine(line []byte) error {
 	if h.Status < 100 || h.Status > 599 {
 		return malformed("status that is not 100 to 599", line)
 	}
-	if rest := line[12:]; len(rest) > 0 && (rest[0] != ' ' || !all(rest, valueByte)) {
+	if rest := line[12:]; len(rest) > 0 && (rest[0] != ' ' || !grammar.IsValue(rest)) {
 		return malformed("bad reason phrase", line)
 	}
 	return nil
@@ -114,31 +140,28 @@ func (h *Head) statusLine(line []byte) error {
 
 // field is one line, which goes from from to end.
 func (h *Head) field(b []byte, from, end int) error {
-	if len(h.Fields) == MaxFields {
+	if len(h.fields) == MaxFields {
 		return errTooMany
 	}
 	line := b[from:end]
 	colon := bytes.IndexByte(line, ':')
-	if colon <= 0 || !canonicalize(line[:colon]) {
+	if colon <= 0 || !grammar.Canonicalize(line[:colon]) {
 		return malformed("bad field name or folded line", line)
 	}
-	f := Field{nameAt: from, nameEnd: from + colon, valueAt: from + colon + 1, valueEnd: end}
-	for f.valueAt < f.valueEnd && isSpace(b[f.valueAt]) {
-		f.valueAt++
-	}
-	for f.valueAt < f.valueEnd && isSpace(b[f.valueEnd-1]) {
-		f.valueEnd--
-	}
-	value := b[f.valueAt:f.valueEnd]
-	if !all(value, valueByte) {
+	f := field{name: grammar.CommonName(line[:colon]), at: from, end: from + colon}
+	f.value, f.lineEnd = grammar.Trim(b, from+colon+1, end)
+	value := b[f.value:f.lineEnd]
+	if !grammar.IsValue(value) {
 		return malformed("control character in a field", line)
 	}
-	f.Name, f.Kind = known(line[:colon])
-	h.Fields = append(h.Fields, f)
-	if f.Kind != HopByHop {
+	if wire.IsHopByHop(line[:colon]) {
+		f.kind = HopByHop
+	}
+	h.fields = append(h.fields, f)
+	if f.kind != HopByHop {
 		return nil
 	}
-	return h.special(f.Name, value)
+	return h.special(f.name, value)
 }
 
 // special is a field by which the response is framed or its connection kept.
@@ -168,7 +191,8 @@ func (h *Head) options(value []byte) {
 	for len(value) > 0 {
 		element, rest, _ := bytes.Cut(value, []byte{','})
 		value = rest
-		element = trim(element)
+		from, to := grammar.Trim(element, 0, len(element))
+		element = element[from:to]
 		switch {
 		case equalFold(element, "close"):
 			h.closes = true
@@ -182,39 +206,54 @@ func (h *Head) options(value []byte) {
 	}
 }
 
-// finish judges the head as a whole and cuts the strings out of one copy of it.
+// finish judges the head as a whole.
 func (h *Head) finish(b []byte) error {
 	if h.Chunked && (h.Length >= 0 || h.minor == 0) {
 		return fmt.Errorf("%w: Transfer-Encoding beside Content-Length or on HTTP/1.0", ErrMalformed)
 	}
 	h.KeepAlive = !h.closes && (h.minor == 1 || h.keeps)
 	h.WebSocket = h.WebSocket && h.upgrades
-	text := string(b)
-	for i := range h.Fields {
-		f := &h.Fields[i]
-		if f.Name == "" {
-			f.Name = text[f.nameAt:f.nameEnd]
-		}
-		f.Value = text[f.valueAt:f.valueEnd]
-	}
+	h.bytes = b
 	return nil
 }
 
-// canonicalize writes a field name in the form of http.CanonicalHeaderKey. It reports whether it is a token.
-func canonicalize(name []byte) bool {
-	upper := true
-	for i, c := range name {
-		if byteClass[c]&tokenByte == 0 {
-			return false
+// Fields returns the lines in their order; their strings share one copy of the head.
+func (h *Head) Fields() []Field {
+	text, fields := string(h.bytes), make([]Field, len(h.fields))
+	for i, f := range h.fields {
+		name := f.name
+		if name == "" {
+			name = text[f.at:f.end]
 		}
-		if upper && 'a' <= c && c <= 'z' {
-			name[i] = c - 'a' + 'A'
-		} else if !upper && 'A' <= c && c <= 'Z' {
-			name[i] = c - 'A' + 'a'
-		}
-		upper = c == '-'
+		fields[i] = Field{Name: name, Value: text[f.value:f.lineEnd], Kind: f.kind}
 	}
-	return true
+	return fields
+}
+
+// AppendFields is part of wire.FieldSource: it appends the lines that are passed on. If Named, Connection names some that must not be.
+func (h *Head) AppendFields(b []byte) (lines []byte, hasDate bool) {
+	for i := range h.fields {
+		f := &h.fields[i]
+		if f.kind == HopByHop {
+			continue
+		}
+		hasDate = hasDate || f.name == date
+		b = append(b, h.bytes[f.at:f.end]...)
+		b = append(b, ": "...)
+		b = append(b, h.bytes[f.value:f.lineEnd]...)
+		b = append(b, "\r\n"...)
+	}
+	return b, hasDate
+}
+
+// ContentType returns the first Content-Type, nil if there is none.
+func (h *Head) ContentType() []byte {
+	for i := range h.fields {
+		if f := &h.fields[i]; f.name == contentType {
+			return h.bytes[f.value:f.lineEnd]
+		}
+	}
+	return nil
 }
 
 // parseLength reads 1 to 19 digits without leading zeros, at most 2^63-1.

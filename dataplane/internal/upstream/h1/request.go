@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+
+	"apigateway/dataplane/internal/wire/grammar"
 )
 
 // Request is what goes onto the wire. Nothing of it is kept.
@@ -15,24 +17,23 @@ type Request struct {
 	Query   string // without the question mark
 	Mark    bool   // a question mark though Query is empty
 	Host    string
-	Header  http.Header // without Host and framing
-	Length  int64       // of the body; -1: chunked
-	HasBody bool        // Length means something
+	Length  int64 // of the body; -1: chunked
+	HasBody bool  // Length means something
 }
 
 // ErrRequest is a request that cannot be written: own middleware has put into it what HTTP does not allow.
 var ErrRequest = errors.New("request that cannot be written")
 
-// AppendRequest appends the head of a request (RFC 9112 section 3). It is an error if any part of it could be taken for
-// more than it is.
+// AppendRequest appends the beginning of a request's head (RFC 9112 section 3): its first line, Host and framing. Other
+// fields and an empty line have to follow. It is an error if any part of it could be taken for more than it is.
 func AppendRequest(b []byte, r *Request) ([]byte, error) {
-	if r.Method == "" || !all(r.Method, tokenByte) {
+	if !grammar.IsToken(r.Method) {
 		return b, fmt.Errorf("%w: method %.64q", ErrRequest, r.Method)
 	}
-	if !all(r.Base, visibleByte) || !all(r.Path, visibleByte) || !all(r.Query, visibleByte) {
+	if !isVisible(r.Base) || !isVisible(r.Path) || !isVisible(r.Query) {
 		return b, fmt.Errorf("%w: target %.64q", ErrRequest, r.Path)
 	}
-	if !all(r.Host, visibleByte) {
+	if !isVisible(r.Host) {
 		return b, fmt.Errorf("%w: host %.64q", ErrRequest, r.Host)
 	}
 	b = append(b, r.Method...)
@@ -46,26 +47,7 @@ func AppendRequest(b []byte, r *Request) ([]byte, error) {
 	b = append(b, " HTTP/1.1\r\nHost: "...)
 	b = append(b, r.Host...)
 	b = append(b, '\r', '\n')
-	b, err := appendFields(b, r.Header)
-	return append(appendFraming(b, r), '\r', '\n'), err
-}
-
-func appendFields(b []byte, header http.Header) ([]byte, error) {
-	for name, values := range header {
-		if name == "" || !all(name, tokenByte) {
-			return b, fmt.Errorf("%w: header name %.64q", ErrRequest, name)
-		}
-		for _, value := range values {
-			if !all(value, valueByte) {
-				return b, fmt.Errorf("%w: value of %s", ErrRequest, name)
-			}
-			b = append(b, name...)
-			b = append(b, ':', ' ')
-			b = append(b, value...)
-			b = append(b, '\r', '\n')
-		}
-	}
-	return b, nil
+	return appendFraming(b, r), nil
 }
 
 // appendFraming appends what says where the request ends. A method that usually has a body says so if it has none

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"apigateway/dataplane/internal/wire/grammar"
 )
 
 const (
@@ -42,7 +44,7 @@ func TestAccepted(t *testing.T) {
 		{"chunks", "GET", ok + "Transfer-Encoding: Chunked\r\n\r\n5\r\nhello\r\n00A;x;y=\"a\\\"b\" ; z = 1\r\n0123456789\r\n0\r\nT: 1\r\n\r\n", message{Status: 200, Minor: 1, Fields: fields("Transfer-Encoding", "Chunked"), Framing: byChunks, Body: "hello0123456789", KeepAlive: true}, ""},
 		{"largest head", "GET", ok + "A: " + strings.Repeat("a", MaxHead-len(ok)-len("A: \r\nContent-Length: 0\r\n\r\n")) + "\r\nContent-Length: 0\r\n\r\n", message{}, ""},
 		{"most fields", "GET", ok + strings.Repeat("A: b\r\n", MaxFields-1) + "Content-Length: 0\r\n\r\n", message{}, ""},
-		{"longest chunk line", "GET", chunked + "0;" + strings.Repeat("a", maxChunkLine-2) + "\r\n\r\n", message{}, ""},
+		{"longest chunk line", "GET", chunked + "0;" + strings.Repeat("a", grammar.MaxChunkLine-2) + "\r\n\r\n", message{}, ""},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -88,8 +90,8 @@ func TestRefused(t *testing.T) {
 		"chunk": {
 			chunked + "\r\n", chunked + "x\r\n", chunked + "+5\r\n", chunked + "0x5\r\n", chunked + " 5\r\n", chunked + "5 \r\n", chunked + "5\n", chunked + "5\rhello\r\n",
 			chunked + "00000000000000005\r\n", chunked + "8000000000000000\r\n", chunked + "ffffffffffffffff\r\n", chunked + "5;\r\n", chunked + "5;a=\r\n", chunked + "5;a=\"\r\n",
-			chunked + "5;a=\"\x01\"\r\n", chunked + "5;a\x00\r\n", chunked + "5 a\r\n", chunked + "5;" + strings.Repeat("a", maxChunkLine-1) + "\r\n",
-			chunked + "5;" + strings.Repeat("a", maxChunkLine+1), chunked + "5\r\nhelloX\r\n", chunked + "5\r\nhello\n", chunked + "5\r\nhelloXY0\r\n",
+			chunked + "5;a=\"\x01\"\r\n", chunked + "5;a\x00\r\n", chunked + "5 a\r\n", chunked + "5;" + strings.Repeat("a", grammar.MaxChunkLine-1) + "\r\n",
+			chunked + "5;" + strings.Repeat("a", grammar.MaxChunkLine+1), chunked + "5\r\nhelloX\r\n", chunked + "5\r\nhello\n", chunked + "5\r\nhelloXY0\r\n",
 		},
 		"trailer": {
 			chunked + "0\r\nA\r\n", chunked + "0\r\nA : b\r\n", chunked + "0\r\n A: b\r\n", chunked + "0\r\nA: \x00\r\n", chunked + "0\r\nA: b\n", chunked + "0\r\n\n",
@@ -135,11 +137,11 @@ func TestStringsOutlive(t *testing.T) {
 	if err := r.ReadHead(); err != nil {
 		t.Fatal(err)
 	}
-	link, odd := r.Head.Fields[0], r.Head.Fields[1]
+	link, odd := r.Head.Fields()[0], r.Head.Fields()[1]
 	if err := r.ReadHead(); err != nil {
 		t.Fatal(err)
 	}
-	if link.Value != "</a.css>" || link.Kind != EndToEnd || odd.Name != "X-Odd" || odd.Kind != Other {
+	if link.Value != "</a.css>" || link.Kind != EndToEnd || odd.Name != "X-Odd" || odd.Kind != EndToEnd {
 		t.Errorf("fields = %+v, %+v", link, odd)
 	}
 }

@@ -70,7 +70,7 @@ func readOne(r *Response, method string) (m message, err error) {
 		return m, err
 	}
 	m = message{Status: r.Head.Status, Minor: r.Head.minor, KeepAlive: r.Head.KeepAlive}
-	for _, f := range r.Head.Fields {
+	for _, f := range r.Head.Fields() {
 		m.Fields = append(m.Fields, [2]string{f.Name, f.Value})
 	}
 	if m.Status < 200 {

@@ -1,17 +1,14 @@
-package http1
+package grammar
 
-import (
-	"apigateway/dataplane/internal/refusal"
-	"apigateway/dataplane/internal/wire"
-)
-
+// What is taken of the line before a chunk.
 const (
-	maxChunkLine = 256 // bytes of a chunk's first line without its end
-	maxSizeDigit = 16  // of a chunk's size
+	MaxChunkLine = 256 // bytes without its end
+	maxSizeDigit = 16
 )
 
-// parseChunkLine returns the size of the chunk that line announces (RFC 9112 section 7.1). line has no line end.
-func parseChunkLine(line []byte) (size int64, v *wire.Violation) {
+// ChunkSize returns the size of the chunk that a line announces: 1 to 16 hexadecimal digits, at most 2^63-1, then extensions, which say
+// nothing here but have to be well formed (RFC 9112 section 7.1). line has no line end. The result is false if it is anything else.
+func ChunkSize(line []byte) (size int64, ok bool) {
 	n := 0
 	for ; n < len(line); n++ {
 		digit, ok := hexDigit(line[n])
@@ -19,22 +16,19 @@ func parseChunkLine(line []byte) (size int64, v *wire.Violation) {
 			break
 		}
 		if n == maxSizeDigit || size >= 1<<59 {
-			return 0, bad(refusal.BadRequest, "chunk too large: %q", short(line))
+			return 0, false
 		}
-		size = size<<4 | int64(digit)
+		size = size<<4 | digit
 	}
-	if n == 0 || !isChunkExt(line[n:]) {
-		return 0, bad(refusal.BadRequest, "bad chunk line: %q", short(line))
-	}
-	return size, nil
+	return size, n > 0 && len(line) <= MaxChunkLine && isChunkExt(line[n:])
 }
 
-func hexDigit(c byte) (byte, bool) {
+func hexDigit(c byte) (int64, bool) {
 	switch {
 	case '0' <= c && c <= '9':
-		return c - '0', true
+		return int64(c - '0'), true
 	case 'a' <= c|0x20 && c|0x20 <= 'f':
-		return c | 0x20 - 'a' + 10, true
+		return int64(c|0x20-'a') + 10, true
 	}
 	return 0, false
 }
@@ -67,7 +61,7 @@ func isChunkExt(s []byte) bool {
 }
 
 func skipSpace(s []byte) []byte {
-	for len(s) > 0 && (s[0] == ' ' || s[0] == '\t') {
+	for len(s) > 0 && IsSpace(s[0]) {
 		s = s[1:]
 	}
 	return s
@@ -101,18 +95,4 @@ func quotedLen(s []byte) int {
 		}
 	}
 	return 0
-}
-
-// parseTrailer judges a line of the trailer section, which is dropped: names that frame or route a message must not stand there (RFC 9110
-// section 6.5.1). It changes line.
-func parseTrailer(line []byte) *wire.Violation {
-	var f field
-	if v := f.parse(line, 0, len(line)); v != nil {
-		return v
-	}
-	switch f.common {
-	case "Content-Length", "Transfer-Encoding", "Host":
-		return bad(refusal.BadRequest, "%s in a trailer", f.common)
-	}
-	return nil
 }
