@@ -86,13 +86,13 @@ func Breakers(w io.Writer, s Style, all []*gatewayv1.DataPlaneBreaker) error {
 		p.linef("no data plane has reported a circuit breaker")
 		return p.err
 	}
-	services := group(all)
+	services := byService(all)
 	shown, t := 0, newTable(s, "SERVICE", "DATAPLANE", "STATE", "SINCE", "TRIPS", "NEXT PROBE", "CAUSE")
-	for _, group := range services {
-		if len(all) > Long && !s.All && group.normal() {
+	for _, service := range services {
+		if len(all) > Long && !s.All && service.normal() {
 			continue
 		}
-		for _, b := range group.breakers {
+		for _, b := range service.breakers {
 			t.row(s.breakerRow(b)...)
 			shown++
 		}
@@ -105,8 +105,8 @@ func Breakers(w io.Writer, s Style, all []*gatewayv1.DataPlaneBreaker) error {
 	if rest := len(all) - shown; rest > 0 {
 		p.linef("%s closed, not shown (--all shows everything)", plural(rest, "breaker"))
 	}
-	for _, group := range services {
-		group.remarks(p)
+	for _, service := range services {
+		service.remarks(p)
 	}
 	return p.err
 }
@@ -150,8 +150,8 @@ func BreakerLine(w io.Writer, s Style, b *gatewayv1.DataPlaneBreaker) error {
 	return p.err
 }
 
-// Normal reports whether a breaker and every URL below it are closed.
-func Normal(b *gatewayv1.DataPlaneBreaker) bool {
+// normal reports whether a breaker and every URL below it are closed.
+func normal(b *gatewayv1.DataPlaneBreaker) bool {
 	return b.GetState().GetState() == gatewayv1.CircuitState_CIRCUIT_STATE_CLOSED && len(passedOver(b)) == 0
 }
 
@@ -172,17 +172,17 @@ type serviceBreakers struct {
 	breakers []*gatewayv1.DataPlaneBreaker
 }
 
-func (g serviceBreakers) normal() bool {
-	return !slices.ContainsFunc(g.breakers, func(b *gatewayv1.DataPlaneBreaker) bool { return !Normal(b) })
+func (s serviceBreakers) normal() bool {
+	return !slices.ContainsFunc(s.breakers, func(b *gatewayv1.DataPlaneBreaker) bool { return !normal(b) })
 }
 
 // remarks writes what a row of the table cannot say.
-func (g serviceBreakers) remarks(p *printer) {
+func (s serviceBreakers) remarks(p *printer) {
 	count := map[gatewayv1.CircuitState]int{}
-	for _, b := range g.breakers {
+	for _, b := range s.breakers {
 		count[b.GetState().GetState()]++
 		for _, u := range passedOver(b) {
-			line := fmt.Sprintf("%s: %s passes over %s", Clean(g.name), Clean(b.GetDataplane()), Clean(u.GetUrl()))
+			line := fmt.Sprintf("%s: %s passes over %s", Clean(s.name), Clean(b.GetDataplane()), Clean(u.GetUrl()))
 			if last := u.GetLastError(); last != "" {
 				line += ", last: " + Clean(last)
 			}
@@ -193,18 +193,18 @@ func (g serviceBreakers) remarks(p *printer) {
 		return
 	}
 	var parts []string
-	for _, s := range []gatewayv1.CircuitState{
+	for _, state := range []gatewayv1.CircuitState{
 		gatewayv1.CircuitState_CIRCUIT_STATE_OPEN, gatewayv1.CircuitState_CIRCUIT_STATE_HALF_OPEN,
 	} {
-		if n := count[s]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d of %d %s", n, len(g.breakers), stateName(s)))
+		if n := count[state]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d of %d %s", n, len(s.breakers), stateName(state)))
 		}
 	}
-	p.linef("%s: data planes disagree, %s", Clean(g.name), strings.Join(parts, ", "))
+	p.linef("%s: data planes disagree, %s", Clean(s.name), strings.Join(parts, ", "))
 }
 
-// group sorts breakers by service and data plane, services with something wrong first.
-func group(all []*gatewayv1.DataPlaneBreaker) []serviceBreakers {
+// byService sorts breakers by service and data plane, services with something wrong first.
+func byService(all []*gatewayv1.DataPlaneBreaker) []serviceBreakers {
 	slices.SortFunc(all, func(a, b *gatewayv1.DataPlaneBreaker) int {
 		return cmp.Or(cmp.Compare(a.GetState().GetService(), b.GetState().GetService()),
 			cmp.Compare(a.GetDataplane(), b.GetDataplane()))
