@@ -67,8 +67,12 @@ func (f *fleet) metrics(p *plane) map[string]float64 {
 	if err != nil {
 		f.t.Fatal(err)
 	}
+	return parseMetrics(page.body)
+}
+
+func parseMetrics(page string) map[string]float64 {
 	series := make(map[string]float64)
-	for line := range strings.Lines(page.body) {
+	for line := range strings.Lines(page) {
 		line = strings.TrimSpace(line)
 		space := strings.LastIndexByte(line, ' ')
 		if strings.HasPrefix(line, "#") || space < 0 {
