@@ -77,6 +77,9 @@ type Client struct {
 	replica  *replica
 	metrics  *metrics
 	breakers *breakerFeed
+	turns    chan turn
+	welcomed chan struct{} // capacity 1
+	departs  bool          // id and cache are another process's; changed between streams
 }
 
 // New makes a client and takes the cache in: the keys are in the table and the configuration is built when it returns, but
@@ -95,7 +98,10 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{opts: o, instance: rand.Text(), metrics: m, breakers: newBreakerFeed(o.Live)}
+	c := &Client{
+		opts: o, instance: rand.Text(), metrics: m, breakers: newBreakerFeed(o.Live),
+		turns: make(chan turn), welcomed: make(chan struct{}, 1),
+	}
 	c.replica = newReplica(&c.opts, m)
 	c.replica.load()
 	return c, nil

@@ -36,12 +36,16 @@ func (c *Client) follow(ctx context.Context) {
 	for i := 0; ; i++ {
 		address := c.opts.Addresses[i%len(c.opts.Addresses)]
 		began := time.Now()
-		err := c.connect(ctx, address)
+		err := c.connectOrTurn(ctx, address)
 		c.replica.link.Store(linkDown)
 		c.replica.lost()
 		c.metrics.connected.Set(0)
 		if ctx.Err() != nil {
 			return
+		}
+		if errors.Is(err, errTurned) {
+			attempt, i = 0, i-1
+			continue
 		}
 		if time.Since(began) >= settled || status.Code(err) == codes.Aborted { // the latter: asked to come back
 			attempt = 0
@@ -52,6 +56,8 @@ func (c *Client) follow(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case t := <-c.turns:
+			t.done <- t.do()
 		case <-time.After(delay):
 		}
 	}

@@ -116,6 +116,7 @@ func (s *session) takeWelcome(w *gatewayv1.Welcome) replies {
 	s.note(w.GetTimeUs())
 	s.client.metrics.connected.Set(1)
 	out := s.client.replica.takeWelcome(w)
+	s.client.noteWelcome()
 	select {
 	case <-s.welcome:
 	default:
