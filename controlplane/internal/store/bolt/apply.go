@@ -64,77 +64,95 @@ func putHead(tx *bolt.Tx, h *head) error {
 	return tx.Bucket(metaBucket).Put(headKey, b)
 }
 
-// apply changes the entries as a record says and appends it to the log. A digest that is not that of the part afterwards
-// is refused: written, it would keep the store from ever being opened again.
+// apply changes the entries as a record says and appends it to the log. What does not belong to its part, or leads to another digest
+// than the record's, is refused: written, it would keep the store from ever being opened again.
 func apply(tx *bolt.Tx, h *head, r store.Record) error {
 	if r.GetRevision() <= h.Revision {
 		return fmt.Errorf("%w: revision, got %d (want more than %d)", store.ErrInvalid, r.GetRevision(), h.Revision)
 	}
-	now := h.Part(r.GetPart())
-	now.Revision = r.GetRevision()
-	var terms [][]byte
+	p := partTx{entries: tx.Bucket(entriesBucket), index: tx.Bucket(indexBucket), part: r.GetPart(), now: h.Part(r.GetPart())}
+	p.now.Revision = r.GetRevision()
 	for _, e := range r.GetRemoves() {
-		if err := set(tx, &now, store.ID{Kind: e.GetKind(), ID: e.GetId()}, nil, &terms); err != nil {
+		if err := p.remove(store.ID{Kind: e.GetKind(), ID: e.GetId()}); err != nil {
 			return err
 		}
 	}
 	for _, e := range r.GetPuts() {
-		value := e.GetValue()
-		if value == nil {
-			value = []byte{}
-		}
-		if err := set(tx, &now, store.ID{Kind: e.GetKind(), ID: e.GetId()}, value, &terms); err != nil {
+		if err := p.put(store.ID{Kind: e.GetKind(), ID: e.GetId()}, e.GetValue()); err != nil {
 			return err
 		}
 	}
-	if err := putTerms(tx, terms); err != nil {
+	if err := p.putTerms(); err != nil {
 		return err
 	}
 	want, err := gatewayv1.ParseDigest(r.GetDigestAfter())
-	if err != nil || want != now.Digest {
-		return fmt.Errorf("%w: revision %d: digest, got %x (want %v)", store.ErrInvalid, r.GetRevision(), r.GetDigestAfter(), now.Digest)
+	if err != nil || want != p.now.Digest {
+		return fmt.Errorf("%w: revision %d: digest, got %x (want %v)", store.ErrInvalid, r.GetRevision(), r.GetDigestAfter(), p.now.Digest)
 	}
-	h.State = h.WithPart(r.GetPart(), now)
+	h.State = h.WithPart(p.part, p.now)
 	h.Revision = r.GetRevision()
 	return appendLog(tx, h, r)
 }
 
-// set puts an entry, or removes it if value is nil, and takes the part along. The terms of an old value go at once, those of the new one are
-// added to terms.
-func set(tx *bolt.Tx, now *store.Part, id store.ID, value []byte, terms *[][]byte) error {
-	entries, key := tx.Bucket(entriesBucket), entryKey(id)
-	if old := entries.Get(key); old != nil {
-		now.Digest = now.Digest.Sub(gatewayv1.EntryDigest(id.Kind, id.ID, old))
-		now.Count--
-		if err := eachTerm(id, old, tx.Bucket(indexBucket).Delete); err != nil {
-			return err
-		}
+// partTx changes the entries of one part, and takes the state of the part along.
+type partTx struct {
+	entries, index *bolt.Bucket
+	part           gatewayv1.Part
+	now            store.Part
+	terms          [][]byte // of what was put
+}
+
+func (p *partTx) put(id store.ID, value []byte) error {
+	if err := p.forget(id); err != nil {
+		return err
 	}
 	if value == nil {
-		return entries.Delete(key)
+		value = []byte{} // Get would return the nil until the commit, as if there were no entry
 	}
-	now.Digest = now.Digest.Add(gatewayv1.EntryDigest(id.Kind, id.ID, value))
-	now.Count++
-	if err := entries.Put(key, value); err != nil {
+	p.now.Digest = p.now.Digest.Add(gatewayv1.EntryDigest(id.Kind, id.ID, value))
+	p.now.Count++
+	if err := p.entries.Put(entryKey(id), value); err != nil {
 		return err
 	}
 	return eachTerm(id, value, func(key []byte) error {
-		*terms = append(*terms, key)
+		p.terms = append(p.terms, key)
 		return nil
 	})
 }
 
-// putTerms adds the terms of a record to the index, in order: one of 20,000 keys by hash would shift a page's memory for each.
-func putTerms(tx *bolt.Tx, terms [][]byte) error {
-	slices.SortFunc(terms, bytes.Compare)
-	for _, key := range terms {
-		if err := tx.Bucket(indexBucket).Put(key, []byte{}); err != nil {
+func (p *partTx) remove(id store.ID) error {
+	if err := p.forget(id); err != nil {
+		return err
+	}
+	return p.entries.Delete(entryKey(id))
+}
+
+// forget takes the value of an entry, if it is there, out of the state and the index.
+func (p *partTx) forget(id store.ID) error {
+	if id.Part() != p.part {
+		return fmt.Errorf("%w: %v %q in a record of %v", store.ErrInvalid, id.Kind, id.ID, p.part)
+	}
+	old := p.entries.Get(entryKey(id))
+	if old == nil {
+		return nil
+	}
+	p.now.Digest = p.now.Digest.Sub(gatewayv1.EntryDigest(id.Kind, id.ID, old))
+	p.now.Count--
+	return eachTerm(id, old, p.index.Delete)
+}
+
+// putTerms adds the terms of what was put to the index, in order: one of 20,000 keys by hash would shift a page's memory for each.
+func (p *partTx) putTerms() error {
+	slices.SortFunc(p.terms, bytes.Compare)
+	for _, key := range p.terms {
+		if err := p.index.Put(key, []byte{}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// eachTerm calls do with the index key of each term of an entry.
 func eachTerm(id store.ID, value []byte, do func(key []byte) error) error {
 	terms, err := store.Terms(id, value)
 	if err != nil {

@@ -70,7 +70,7 @@ func (c suite) testEntries() {
 		h.Put(t, Service("a"), []byte("a1")),
 		h.Put(t, Service("c"), []byte("c1")),
 	)
-	apply(t, s, h.Put(t, Service("b"), []byte("b2")), h.Remove(t, Service("c")))
+	apply(t, s, h.Put(t, Service("b"), nil), h.Put(t, Service("b"), []byte("b2")), h.Remove(t, Service("c")))
 	want := []string{"KIND_SETTINGS//", "KIND_SERVICE/a/a1", "KIND_SERVICE/b/b2"}
 	diff(t, "config entries", entries(t, s, gatewayv1.Part_PART_CONFIG, store.ID{}), want)
 	diff(t, "config entries after a", entries(t, s, gatewayv1.Part_PART_CONFIG, Service("a")), want[2:])
@@ -89,8 +89,8 @@ func (c suite) testEntries() {
 	})
 	state := stateOf(t, s)
 	diff(t, "state", state, store.State{
-		Epoch: state.Epoch, Revision: 7,
-		Config: store.Part{Revision: 7, Digest: h.digests[gatewayv1.Part_PART_CONFIG], Count: 3},
+		Epoch: state.Epoch, Revision: 8,
+		Config: store.Part{Revision: 8, Digest: h.digests[gatewayv1.Part_PART_CONFIG], Count: 3},
 		Keys:   store.Part{Revision: 2, Digest: h.digests[gatewayv1.Part_PART_KEYS], Count: 1},
 	})
 }
@@ -133,6 +133,10 @@ func (c suite) testRefused() {
 	wrongDigest.DigestAfter = make([]byte, 32)
 	old := h.Clone().Put(t, Service("c"), []byte("1"))
 	old.Revision = 2
+	otherPart := h.Clone().record(t, &gatewayv1.Record{
+		Part: gatewayv1.Part_PART_CONFIG,
+		Puts: []*gatewayv1.Entry{{Kind: gatewayv1.Kind_KIND_KEY, Id: "k", Value: Key(t, fromStore, "x")}},
+	})
 	for _, test := range []struct {
 		name       string
 		ifRevision uint64
@@ -142,6 +146,7 @@ func (c suite) testRefused() {
 		{"head moved", 1, h.Clone().Put(t, Service("c"), []byte("1")), store.ErrConflict},
 		{"wrong digest", 2, wrongDigest, store.ErrInvalid},
 		{"revision of the past", 2, old, store.ErrInvalid},
+		{"entry of the other part", 2, otherPart, store.ErrInvalid},
 		{"not a key", 2, h.Clone().Put(t, KeyNamed("k"), []byte("\xff")), store.ErrInvalid},
 	} {
 		t.Run(test.name, func(t *testing.T) {
