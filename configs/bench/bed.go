@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // bed is where one scenario is measured: cores, and backends that run.
@@ -16,8 +18,11 @@ type bed struct {
 	bin, dir string
 	on       cores
 	keys     []apiKey
-	backends []string
-	counter  string // address that tells what the backends moved
+	urls     []string // addresses of the backends
+	counter  string   // address that tells what the backends moved
+	reached  func() uint64
+	certs    certificate // with tls
+	perSec   float64     // rate that every proxy is driven at; 0: as fast as it can
 	targets  []*target
 	stops    []func() error // of all that was started, in that order
 }
@@ -25,43 +30,46 @@ type bed struct {
 // key is the one that all requests carry.
 func (b *bed) key() string { return b.keys[len(b.keys)/2].Secret }
 
-// checkPrograms names what is missing before anything starts.
-func checkPrograms(bin string) error {
-	var errs []error
-	for _, program := range []string{"taskset", "wrk", "haproxy", "nginx", filepath.Join(bin, "controlplane"), filepath.Join(bin, "dataplane")} {
-		if _, err := exec.LookPath(program); err != nil {
-			errs = append(errs, err)
-		}
+// base is the URL of a proxy, without a path.
+func (b *bed) base(t *target) string {
+	if b.tls {
+		return "https://" + t.address
 	}
-	return errors.Join(errs...)
+	return "http://" + t.address
 }
 
 // start returns when every proxy does the work that is compared.
-func (b *bed) start(ctx context.Context) error {
-	if err := b.startBackends(ctx); err != nil {
+func (b *bed) start(ctx context.Context, rivals []contestant) error {
+	if err := b.backends(ctx, b); err != nil {
 		return err
 	}
-	addresses, err := freeAddresses(len(contestants))
+	addresses, err := freeAddresses(len(rivals))
 	if err != nil {
 		return err
 	}
 	p := place{
-		Backends: b.backends, Cores: b.cores, Dir: b.dir, Keys: b.keys, KeyMap: filepath.Join(b.dir, "keys.map"),
-		Limit: limit, Root: os.Geteuid() == 0, Body: b.body,
+		Backends: b.urls, Cores: b.cores, Dir: b.dir, Keys: b.keys, KeyMap: filepath.Join(b.dir, "keys.map"), Limit: limit,
+		Connections: b.connections + spareConnections, Root: os.Geteuid() == 0, Body: b.body, Open: b.open,
+	}
+	if b.tls {
+		if b.certs, err = makeCertificate(b.dir, time.Now()); err != nil {
+			return err
+		}
+		p.Cert, p.Key, p.Both = b.certs.cert, b.certs.key, b.certs.both
 	}
 	for _, name := range []string{"keys.map", "upload.lua"} {
 		if _, err := p.write(name); err != nil {
 			return err
 		}
 	}
-	for i, c := range contestants {
+	for i, c := range rivals {
 		p.Listen = addresses[i]
 		if err := c.start(b, c.name, p); err != nil {
-			return err
+			return fmt.Errorf("%s: %w", c.name, err)
 		}
 	}
 	for _, t := range b.targets {
-		if err := t.process.await(ctx, func() error { return check(ctx, "http://"+t.address, b.key()) }); err != nil {
+		if err := t.process.await(ctx, func() error { return b.ready(ctx, b, b.base(t)) }); err != nil {
 			return err
 		}
 	}
@@ -87,8 +95,8 @@ func (b *bed) launch(l launch) (*process, error) {
 	return p, nil
 }
 
-// startBackends runs this program once more. It ends when its standard input does, so that none outlives us.
-func (b *bed) startBackends(ctx context.Context) error {
+// plainBackends runs this program once more. It ends when its standard input does, so that none outlives us.
+func plainBackends(ctx context.Context, b *bed) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -110,7 +118,24 @@ func (b *bed) startBackends(ctx context.Context) error {
 		if len(fields) != 3 {
 			return fmt.Errorf("backends: got %q (want three addresses)", fields)
 		}
-		b.backends, b.counter = fields[:2], fields[2]
+		b.urls, b.counter = fields[:2], fields[2]
 		return nil
 	})
+}
+
+// lenientBackend is one that tells what a proxy lets through, in this process.
+func lenientBackend(ctx context.Context, b *bed) error {
+	w, err := newWitness()
+	if err != nil {
+		return err
+	}
+	serving, cancel := context.WithCancel(ctx)
+	var group errgroup.Group
+	group.Go(func() error { return w.serve(serving) })
+	b.stops = append(b.stops, func() error {
+		cancel()
+		return group.Wait()
+	})
+	b.urls, b.reached = []string{w.address()}, w.reached.Load
+	return nil
 }

@@ -18,8 +18,13 @@ type probe struct {
 
 // check returns an error unless a proxy does the work that is compared: 401 without a key and with an unknown one, 200 with a
 // known one, through both backends, bodies whole both ways.
-func check(ctx context.Context, base, key string) error {
-	transport := &http.Transport{}
+func check(ctx context.Context, b *bed, base string) error {
+	key := b.key()
+	roots, err := trusting(b.certs.cert)
+	if err != nil {
+		return err
+	}
+	transport := &http.Transport{TLSClientConfig: roots}
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport, Timeout: patience}
 	probes := []probe{

@@ -47,7 +47,7 @@ func TestCheck(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			server := httptest.NewServer(&tt.proxy)
 			defer server.Close()
-			if err := check(t.Context(), server.URL, "k"); !matches(err, tt.err) {
+			if err := check(t.Context(), &bed{keys: []apiKey{{Secret: "k"}}}, server.URL); !matches(err, tt.err) {
 				t.Errorf("check = %v, want %q", err, tt.err)
 			}
 		})

@@ -11,33 +11,51 @@ import (
 	"time"
 )
 
-// cpuTime is how long the threads of a process and of its children have run, to the nanosecond, from a folder as /proc. What
-// threads used that have ended is not in it; nobody's here come and go.
+// procFolder is where the kernel tells about processes.
+const procFolder = "/proc"
+
+// cpuTime is how long the threads of a process and of its children have run, to the nanosecond. What threads used that have ended
+// is not in it; nobody's here come and go.
 func cpuTime(proc string, pid int) (time.Duration, error) {
-	tasks, err := filepath.Glob(filepath.Join(proc, strconv.Itoa(pid), "task", "*"))
-	if err != nil || len(tasks) == 0 {
-		return 0, errors.Join(err, fmt.Errorf("cpu: no process, got pid %d (want one that runs, on Linux)", pid))
-	}
 	var total time.Duration
-	for _, task := range tasks {
-		ran, err := schedstat(task)
-		if err != nil {
-			return 0, err
-		}
-		total += ran
-		children, err := childrenOf(task)
-		if err != nil {
-			return 0, err
-		}
-		for _, child := range children {
-			ran, err := cpuTime(proc, child)
+	err := family(proc, pid, func(dir string, tasks []string) error {
+		for _, task := range tasks {
+			ran, err := schedstat(task)
 			if err != nil {
-				return 0, err
+				return err
 			}
 			total += ran
 		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
 	}
 	return total, nil
+}
+
+// family calls visit with the folder of a process and those of its threads, then for each of its children likewise, and theirs.
+func family(proc string, pid int, visit func(dir string, tasks []string) error) error {
+	dir := filepath.Join(proc, strconv.Itoa(pid))
+	tasks, err := filepath.Glob(filepath.Join(dir, "task", "*"))
+	if err != nil || len(tasks) == 0 {
+		return errors.Join(err, fmt.Errorf("cpu: no process, got pid %d (want one that runs, on Linux)", pid))
+	}
+	if err := visit(dir, tasks); err != nil {
+		return err
+	}
+	for _, task := range tasks {
+		children, err := childrenOf(task)
+		if err != nil {
+			return err
+		}
+		for _, child := range children {
+			if err := family(proc, child, visit); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // schedstat reads "time on a CPU, time waiting for one, times put on one", the first two in nanoseconds.

@@ -16,23 +16,30 @@ import (
 
 // load drives a proxy with wrk: each connection sends its next request when it has the answer to the last.
 func load(ctx context.Context, b *bed, t *target, lasting time.Duration) (sample, error) {
+	return b.gauge(ctx, t, func() (sample, error) {
+		text, err := b.wrk(ctx, t, lasting)
+		if err != nil {
+			return sample{}, err
+		}
+		return parseWrk(text)
+	})
+}
+
+// gauge adds to a sample what the proxy used and the backends moved for it.
+func (b *bed) gauge(ctx context.Context, t *target, drive func() (sample, error)) (sample, error) {
 	bytes, err := b.moved(ctx)
 	if err != nil {
 		return sample{}, err
 	}
-	cpu, err := cpuTime("/proc", t.pid())
+	cpu, err := cpuTime(procFolder, t.pid())
 	if err != nil {
 		return sample{}, err
 	}
-	text, err := b.wrk(ctx, t, lasting)
+	s, err := drive()
 	if err != nil {
 		return sample{}, err
 	}
-	after, err := cpuTime("/proc", t.pid())
-	if err != nil {
-		return sample{}, err
-	}
-	s, err := parseWrk(text)
+	after, err := cpuTime(procFolder, t.pid())
 	if err != nil {
 		return sample{}, err
 	}
@@ -40,26 +47,29 @@ func load(ctx context.Context, b *bed, t *target, lasting time.Duration) (sample
 	if err != nil {
 		return sample{}, err
 	}
+	if s.peak, err = memory(procFolder, t.pid(), "status", "VmHWM"); err != nil {
+		return sample{}, err
+	}
 	s.cpu, s.bytes = after-cpu, moved-bytes
-	if cost := b.per.cost(s); cost <= 0 || math.IsInf(cost, 0) {
-		return sample{}, fmt.Errorf("%s: got %v for %d requests and %d bytes (want some of each; a longer -duration)", b.per.name, s.cpu, s.requests, s.bytes)
+	if cpu := s.cpu.Seconds(); cpu <= 0 || s.requests == 0 || s.bytes == 0 {
+		return sample{}, fmt.Errorf("%s: got %v for %d requests and %d bytes (want some of each; a longer -duration)", t.name, s.cpu, s.requests, s.bytes)
 	}
 	return s, nil
 }
 
-// wrk runs it and returns what it printed.
+// wrk runs it and returns what it printed. It knows whole seconds only.
 func (b *bed) wrk(ctx context.Context, t *target, lasting time.Duration) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, lasting+3*patience)
 	defer cancel()
 	threads := min(len(b.on.load), b.connections, 4)
 	args := []string{
 		"-c", list(b.on.load), "wrk", "--latency", "-t", strconv.Itoa(threads), "-c", strconv.Itoa(b.connections),
-		"-d", fmt.Sprintf("%ds", int(lasting.Seconds())), "--timeout", "30s", "-H", "X-API-KEY: " + b.key(),
+		"-d", fmt.Sprintf("%.0fs", math.Ceil(lasting.Seconds())), "--timeout", "30s", "-H", "X-API-KEY: " + b.key(),
 	}
 	if b.upload {
 		args = append(args, "-s", filepath.Join(b.dir, "upload.lua"))
 	}
-	cmd := exec.CommandContext(ctx, "taskset", append(args, "http://"+t.address+b.path())...)
+	cmd := exec.CommandContext(ctx, "taskset", append(args, b.base(t)+b.path())...)
 	cmd.SysProcAttr = endWithUs()
 	out, err := cmd.CombinedOutput()
 	if err != nil {

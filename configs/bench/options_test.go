@@ -8,22 +8,23 @@ import (
 )
 
 func TestFlags(t *testing.T) {
-	all := strings.Join(names(scenarios), " ")
+	all := strings.Join(rowNames(), " ")
 	tests := []struct {
 		args  string
 		rows  string
 		lasts time.Duration
 		err   string
 	}{
-		{args: "", rows: all, lasts: 3 * time.Second},
-		{args: "-rows ^small-32", rows: "small-32 small-32-cores-2", lasts: 3 * time.Second},
-		{args: "-connections 64", rows: "as given", lasts: 3 * time.Second},
-		{args: "-smoke", rows: "small-32 download-1MiB upload-1MiB", lasts: time.Second},
-		{args: "-smoke -body 1048576 -upload", rows: "as given", lasts: time.Second},
-		{args: "-rows large", err: "-rows: scenarios: got 0 (want 1 or more)"},
-		{args: "-rows (", err: "-rows: error parsing regexp"},
-		{args: "-tables proxy", err: `got "proxy" (want proxies or propagation)`},
-		{args: "-duration 200ms", err: "-duration: seconds: got 0 (want 1 or more)"},
+		{args: "", rows: all},
+		{args: "-rows small-32", rows: "small-32"},
+		{args: "-rows small-32*,idle -duration 5s", rows: "small-32 small-32-cores-2 idle", lasts: 5 * time.Second},
+		{args: "-rows prop*", rows: "propagation"},
+		{args: "-connections 64", rows: "as given"},
+		{args: "-smoke", rows: all, lasts: 300 * time.Millisecond},
+		{args: "-smoke -body 1048576 -upload", rows: "as given", lasts: 300 * time.Millisecond},
+		{args: "-rows small-32,large", err: `-rows: no such scenario, got "large" (want of small-32, small-256,`},
+		{args: "-rows [", err: `-rows: "[": syntax error in pattern`},
+		{args: "-duration -1s", err: "-duration, -warmup: got -1s and 1s (want 0s or more)"},
 		{args: "-body 10", err: "-body: got 10 (want 46 or more)"},
 		{args: "-cores 0 -rounds 0", err: "-rounds: got 0 (want 1 or more)\n-cores: got 0"},
 	}
@@ -34,19 +35,38 @@ func TestFlags(t *testing.T) {
 			if !matches(err, tt.err) || !strings.Contains(stderr.String(), tt.err) {
 				t.Fatalf("error %v, printed %q, want %q", err, &stderr, tt.err)
 			}
-			if err == nil && (strings.Join(names(opts.scenarios), " ") != tt.rows || opts.duration != tt.lasts) {
-				t.Errorf("rows %q of %v, want %q of %v", names(opts.scenarios), opts.duration, tt.rows, tt.lasts)
+			if err == nil && (strings.Join(names(opts), " ") != tt.rows || opts.duration != tt.lasts) {
+				t.Errorf("rows %q of %v, want %q of %v", names(opts), opts.duration, tt.rows, tt.lasts)
 			}
 		})
 	}
 }
 
-func names(list []scenario) []string {
+func names(opts options) []string {
 	var out []string
-	for _, s := range list {
+	for _, s := range opts.scenarios {
 		out = append(out, s.name)
 	}
+	if opts.propagation {
+		out = append(out, propagationRow)
+	}
 	return out
+}
+
+// What a smoke test runs is every row, and none of it long.
+func TestSmoke(t *testing.T) {
+	opts, err := parseFlags([]string{"-smoke"}, new(bytes.Buffer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(opts.scenarios) != len(scenarios) || !opts.propagation || opts.rounds != 1 || opts.warmup != 0 {
+		t.Errorf("got %d scenarios, propagation %v, %d rounds, warm-up %v", len(opts.scenarios), opts.propagation, opts.rounds, opts.warmup)
+	}
+	for _, s := range opts.scenarios {
+		if s.connections > 256 {
+			t.Errorf("%s: got %d connections", s.name, s.connections)
+		}
+	}
 }
 
 func TestCustomScenario(t *testing.T) {

@@ -64,29 +64,20 @@ func cpuModel(cpuinfo string) string {
 	return "unknown"
 }
 
-// proxyTable is the comparison in Markdown.
-func proxyTable(results []result, opts options) string {
+// comparison is what was measured of the proxies, in Markdown.
+func comparison(results []result, left []string, opts options) string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "CPU time of the whole proxy, rate, p99 and share of its cores in use: medians of %d rounds of %v. "+
-		"Ratio: CPU of the gateway ÷ CPU of the other, geometric mean of the rounds' pairs, with its 95 %% interval (t on logarithms).\n\n", opts.rounds, opts.duration)
-	out.WriteString("| scenario | connections, cores | proxy | CPU | rate | p99 | in use | gateway ÷ it (95 %) |\n|---|---|---|--:|--:|--:|--:|--:|\n")
-	for _, r := range results {
-		for i, name := range r.names {
-			out.WriteString(r.row(i, name))
-		}
+	lasting := "their time each"
+	if opts.duration > 0 {
+		lasting = opts.duration.String()
+	}
+	fmt.Fprintf(&out, "Medians of %d rounds of %s. Ratio: cost of the gateway ÷ cost of the other, geometric mean of the rounds' pairs, with its 95 %% interval (t on logarithms).\n\n",
+		opts.rounds, lasting)
+	for _, name := range left {
+		fmt.Fprintf(&out, "- left out: %s\n", strings.TrimPrefix(name, "left out: "))
+	}
+	for _, t := range tables {
+		out.WriteString(t.markdown(results))
 	}
 	return out.String()
-}
-
-func (r result) row(i int, name string) string {
-	first, compared := []string{"", ""}, "–"
-	if i == 0 {
-		first = []string{r.name, fmt.Sprintf("%d, %d", r.connections, r.cores)}
-	} else {
-		compared = ratio(r.costs(0), r.costs(i)).String()
-	}
-	inUse := median(each(r.samples[i], func(s sample) float64 { return 100 * s.cpu.Seconds() / s.lasted.Seconds() / float64(r.cores) }))
-	return fmt.Sprintf("| %s | %s | %s | %.1f %s | %.0f %s | %.2f ms | %.0f %% | %s |\n", first[0], first[1], name,
-		median(r.costs(i)), r.per.name, median(each(r.samples[i], r.per.rate)), r.per.of,
-		median(each(r.samples[i], func(s sample) float64 { return s.p99.Seconds() * 1e3 })), inUse, compared)
 }

@@ -9,6 +9,7 @@ import (
 const smallBody = 46
 
 const (
+	kib = 1 << 10
 	mib = 1 << 20
 	gib = 1 << 30
 )
@@ -16,33 +17,74 @@ const (
 // scenario is one row of the comparison.
 type scenario struct {
 	name        string
-	connections int   // of the load generator, each with one request under way
-	cores       int   // of each proxy, and as many workers
-	body        int64 // bytes of each answer's body, or of each request's
-	upload      bool
+	in          *table
+	connections int // of the load generator, each with one request under way
+	cores       int // of each proxy, and as many workers
+	body        int64
+	upload      bool // the requests have the body, not the answers
+	tls         bool
+	open        bool     // no key is asked for, and every path is served
+	only        []string // names of the proxies; nil: all
+	once        bool     // one round tells all
+	lasting     time.Duration
 	per         unit
-	smoke       bool // part of -smoke
+	program     string                                    // what it needs beside the proxies; "": nothing
+	backends    func(context.Context, *bed) error         // starts them
+	ready       func(context.Context, *bed, string) error // nil: a proxy at that base URL does its work
+	prepare     func(context.Context, *bed, time.Duration) error
 	measure     func(context.Context, *bed, *target, time.Duration) (sample, error)
 }
 
-// scenarios is the whole comparison. What is measured in another way is a row with another measure.
+// scenarios is the whole comparison but for propagation. What is measured in another way is a row with another measure.
 var scenarios = []scenario{
-	{name: "small-32", connections: 32, cores: 1, body: smallBody, per: request, smoke: true, measure: load},
-	{name: "small-256", connections: 256, cores: 1, body: smallBody, per: request, measure: load},
-	{name: "small-32-cores-2", connections: 32, cores: 2, body: smallBody, per: request, measure: load},
-	{name: "download-1MiB", connections: 8, cores: 1, body: mib, per: gibibyte, smoke: true, measure: load},
-	{name: "upload-1MiB", connections: 8, cores: 1, body: mib, upload: true, per: gibibyte, smoke: true, measure: load},
-	{name: "download-64MiB", connections: 4, cores: 1, body: 64 * mib, per: gibibyte, measure: load},
-	{name: "upload-64MiB", connections: 4, cores: 1, body: 64 * mib, upload: true, per: gibibyte, measure: load},
+	small("small-32", 32, 1),
+	small("small-256", 256, 1),
+	small("small-32-cores-2", 32, 2),
+	large("download-1MiB", 8, mib, false),
+	large("download-64MiB", 4, 64*mib, false),
+	large("upload-1MiB", 8, mib, true),
+	large("upload-64MiB", 4, 64*mib, true),
+	{
+		name: "tls-keep-alive", in: tlsTable, connections: 32, cores: 1, body: smallBody, tls: true, only: peers, lasting: 2 * time.Second,
+		per: request, program: "wrk", backends: plainBackends, ready: check, measure: load,
+	},
+	{
+		name: "tls-handshakes", in: tlsTable, connections: 32, cores: 1, body: smallBody, tls: true, only: peers, lasting: 2 * time.Second,
+		per: handshake, backends: plainBackends, ready: check, measure: handshakes,
+	},
+	{
+		name: "tls-half-rate", in: tlsTable, connections: 32, cores: 1, body: smallBody, tls: true, only: peers, lasting: 2 * time.Second,
+		per: request, program: "wrk", backends: plainBackends, ready: check, prepare: halfOfPeak, measure: steady,
+	},
+	{
+		name: "idle", in: idleTable, connections: 10_000, cores: 1, body: smallBody, once: true,
+		per: kibibyte, backends: plainBackends, ready: check, measure: idle,
+	},
+	{
+		name: "allocations", in: allocationTable, connections: 32, cores: 1, body: smallBody, only: []string{gateway}, once: true, lasting: 3 * time.Second,
+		per: allocation, program: "wrk", backends: plainBackends, ready: check, measure: allocations,
+	},
+	{
+		name: "strictness", in: strictnessTable, connections: 1, cores: 1, open: true, once: true,
+		per: misjudged, backends: lenientBackend, ready: checkOpen, measure: strictness,
+	},
 }
 
-// settle fills in what follows from the rest.
-func (s scenario) settle() scenario {
-	s.per = request
-	if s.body >= mib {
-		s.per = gibibyte
+// peers are who speaks TLS so far.
+var peers = []string{haproxy, nginx}
+
+func small(name string, connections, cores int) scenario {
+	return scenario{
+		name: name, in: requestTable, connections: connections, cores: cores, body: smallBody, lasting: 3 * time.Second,
+		per: request, program: "wrk", backends: plainBackends, ready: check, measure: load,
 	}
-	return s
+}
+
+func large(name string, connections int, body int64, upload bool) scenario {
+	return scenario{
+		name: name, in: bodyTable, connections: connections, cores: 1, body: body, upload: upload, lasting: 2 * time.Second,
+		per: gibibyte, program: "wrk", backends: plainBackends, ready: check, measure: load,
+	}
 }
 
 // path asks a backend for an answer of the right length.
@@ -53,16 +95,20 @@ func (s scenario) path() string {
 	return bodyPath(s.body)
 }
 
-// sample is what one proxy did in one round.
+// sample is what one proxy did in one round. A measure fills in what its table shows.
 type sample struct {
 	requests uint64
 	bytes    uint64 // of bodies, both ways, as the backends count them
 	cpu      time.Duration
 	lasted   time.Duration
 	p99      time.Duration
+	peak     uint64  // bytes of memory in use at most since the proxy was started
+	each     float64 // bytes of an idle connection, or allocations of a request
+	accepted []string
+	refused  []string
 }
 
-// unit is what CPU time is divided by.
+// unit is what a proxy is judged by: less is better.
 type unit struct {
 	name string
 	cost func(sample) float64
@@ -71,22 +117,26 @@ type unit struct {
 }
 
 var (
-	request = unit{
-		name: "µs/request", of: "requests/s",
-		cost: func(s sample) float64 { return float64(s.cpu.Nanoseconds()) / 1e3 / float64(s.requests) },
-		rate: func(s sample) float64 { return float64(s.requests) / s.lasted.Seconds() },
-	}
-	gibibyte = unit{
+	request   = unit{name: "µs/request", of: "requests/s", cost: microseconds, rate: perSecond}
+	handshake = unit{name: "µs/handshake", of: "handshakes/s", cost: microseconds, rate: perSecond}
+	gibibyte  = unit{
 		name: "ms/GiB", of: "MiB/s",
 		cost: func(s sample) float64 { return s.cpu.Seconds() * 1e3 / (float64(s.bytes) / gib) },
 		rate: func(s sample) float64 { return float64(s.bytes) / mib / s.lasted.Seconds() },
 	}
+	kibibyte   = unit{name: "KiB/connection", cost: func(s sample) float64 { return s.each / kib }}
+	allocation = unit{name: "allocations/request", cost: func(s sample) float64 { return s.each }}
+	misjudged  = unit{name: "misjudged", cost: func(s sample) float64 { return float64(len(s.accepted) + len(s.refused)) }}
 )
+
+func microseconds(s sample) float64 { return float64(s.cpu.Nanoseconds()) / 1e3 / float64(s.requests) }
+
+func perSecond(s sample) float64 { return float64(s.requests) / s.lasted.Seconds() }
 
 // result is a scenario and its samples: those of each proxy in the order of the rounds.
 type result struct {
 	scenario
-	names   []string // the first is ours
+	names   []string
 	samples [][]sample
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"text/template"
@@ -23,19 +24,24 @@ const (
 	keyCount = 1000
 	// limit is a rate that nothing here can reach: the counting is measured, not the refusing.
 	limit = 100_000_000
+	// spareConnections are for the check, and for what a load generator still closes while it begins again.
+	spareConnections = 1000
 )
 
 // place is what the templates are filled in with.
 type place struct {
-	Listen   string
-	Backends []string
-	Cores    int
-	Dir      string // for files of the proxy
-	KeyMap   string // path of keys.map
-	Keys     []apiKey
-	Limit    int
-	Root     bool // nginx gives up root unless told not to
-	Body     int64
+	Listen          string
+	Backends        []string
+	Cores           int
+	Dir             string // for files of the proxy
+	KeyMap          string // path of keys.map
+	Keys            []apiKey
+	Limit           int
+	Connections     int    // of clients, at most
+	Cert, Key, Both string // files of the certificate, its private key, and both in one; empty: no TLS
+	Open            bool   // no key is asked for, and every path is served
+	Root            bool   // nginx gives up root unless told not to
+	Body            int64
 }
 
 func makeKeys(n int) []apiKey {
@@ -45,6 +51,9 @@ func makeKeys(n int) []apiKey {
 	}
 	return keys
 }
+
+// Sockets is how many a proxy has open at most: one to a backend for each of a client.
+func (p place) Sockets() int { return 2 * p.Connections }
 
 // write fills a template in and returns the path of the file.
 func (p place) write(name string) (path string, err error) {
@@ -61,19 +70,42 @@ func (p place) write(name string) (path string, err error) {
 type target struct {
 	name    string
 	address string
+	admin   string // of the gateway; empty: it has none
 	process *process
 }
 
 func (t *target) pid() int { return t.process.cmd.Process.Pid }
 
-// contestants in the order of the report; the first is ours, which the others are compared with.
-var contestants = []struct {
-	name  string
-	start func(*bed, string, place) error
-}{
-	{"gateway", startGateway},
-	{"HAProxy", startHAProxy},
-	{"nginx", startNginx},
+const (
+	gateway = "gateway"
+	haproxy = "HAProxy"
+	nginx   = "nginx"
+)
+
+// contestant is a proxy that can be started.
+type contestant struct {
+	name    string
+	program string // empty: built beside this one
+	start   func(*bed, string, place) error
+}
+
+// contestants in the order of the report.
+var contestants = []contestant{
+	{gateway, "", startGateway},
+	{haproxy, "haproxy", startHAProxy},
+	{nginx, "nginx", startNginx},
+}
+
+// present are the contestants whose programs are found; absent are the names of the others.
+func present() (found []contestant, absent []string) {
+	for _, c := range contestants {
+		if _, err := exec.LookPath(c.program); c.program != "" && err != nil {
+			absent = append(absent, c.name)
+			continue
+		}
+		found = append(found, c)
+	}
+	return found, absent
 }
 
 func startHAProxy(b *bed, name string, p place) error {
@@ -81,7 +113,7 @@ func startHAProxy(b *bed, name string, p place) error {
 	if err != nil {
 		return err
 	}
-	return b.target(name, p, launch{name: "haproxy", argv: []string{"haproxy", "-db", "-f", config}})
+	return b.target(name, "", p, launch{name: "haproxy", argv: []string{"haproxy", "-db", "-f", config}})
 }
 
 func startNginx(b *bed, name string, p place) error {
@@ -89,7 +121,7 @@ func startNginx(b *bed, name string, p place) error {
 	if err != nil {
 		return err
 	}
-	return b.target(name, p, launch{name: "nginx", argv: []string{"nginx", "-p", p.Dir, "-e", "stderr", "-c", config}})
+	return b.target(name, "", p, launch{name: "nginx", argv: []string{"nginx", "-p", p.Dir, "-e", "stderr", "-c", config}})
 }
 
 // startGateway starts a control plane on the load generator's cores, and a data plane.
@@ -111,7 +143,7 @@ func startGateway(b *bed, name string, p place) error {
 	}); err != nil {
 		return err
 	}
-	return b.target(name, p, launch{
+	return b.target(name, ports[2], p, launch{
 		name: "dataplane", env: []string{"GOMAXPROCS=" + strconv.Itoa(p.Cores)},
 		argv: []string{
 			filepath.Join(b.bin, "dataplane"), "--controlplane", ports[0], "--listen", p.Listen, "--admin", ports[2], "--id", "bench",
@@ -121,13 +153,13 @@ func startGateway(b *bed, name string, p place) error {
 }
 
 // target starts a proxy on its cores.
-func (b *bed) target(name string, p place, l launch) error {
+func (b *bed) target(name, admin string, p place, l launch) error {
 	l.cores, l.dir = b.on.proxy, b.dir
 	process, err := b.launch(l)
 	if err != nil {
 		return err
 	}
-	b.targets = append(b.targets, &target{name: name, address: p.Listen, process: process})
+	b.targets = append(b.targets, &target{name: name, address: p.Listen, admin: admin, process: process})
 	return nil
 }
 

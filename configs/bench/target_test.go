@@ -12,11 +12,13 @@ func TestTemplates(t *testing.T) {
 	dir := t.TempDir()
 	p := place{
 		Listen: "127.0.0.1:8000", Backends: []string{"127.0.0.1:8001", "127.0.0.1:8002"}, Cores: 2, Dir: dir, KeyMap: dir + "/keys.map",
-		Keys: makeKeys(3), Limit: limit, Body: mib,
+		Keys: makeKeys(3), Limit: limit, Connections: 33, Body: mib,
 	}
+	encrypted := func(p *place) { p.Cert, p.Key, p.Both = "/cert.pem", "/key.pem", "/both.pem" }
+	open := func(p *place) { p.Open = true }
 	tests := []struct {
 		name string
-		root bool
+		edit func(*place)
 		want []string // lines, in order
 		not  string
 	}{
@@ -33,13 +35,26 @@ func TestTemplates(t *testing.T) {
 			"worker_processes 2;", "    secret-of-the-client-0002 client-0002;", "  limit_req_zone $gateway_key zone=limits:10m rate=100000000r/s;",
 			"    server 127.0.0.1:8001 max_fails=6 fail_timeout=15s;", "    server 127.0.0.1:8002 max_fails=6 fail_timeout=15s;", "    listen 127.0.0.1:8000;",
 		}},
-		{name: "nginx.conf", root: true, want: []string{"user root;"}},
+		{name: "nginx.conf", edit: func(p *place) { p.Root = true }, want: []string{"user root;", "events { worker_connections 66; }"}},
+		{name: "gateway.yaml", edit: encrypted, want: []string{`tls: {certificates: [{cert_file: "/cert.pem", key_file: "/key.pem"}]}`}},
+		{name: "haproxy.cfg", edit: encrypted, want: []string{
+			"  ssl-default-bind-options ssl-min-ver TLSv1.3", "  bind 127.0.0.1:8000 ssl crt /both.pem", "  http-request set-header X-Forwarded-Proto https",
+		}},
+		{name: "nginx.conf", edit: encrypted, want: []string{
+			"    listen 127.0.0.1:8000 ssl;", "    ssl_certificate /cert.pem;", "    ssl_certificate_key /key.pem;", "    location /users {",
+		}},
+		{name: "gateway.yaml", edit: open, want: []string{`    route_pattern: "/"`, "    middleware: [rate_limit, circuit_breaker, metrics]"}},
+		{name: "haproxy.cfg", edit: open, not: "  use_backend users if { path_beg /users }", want: []string{"  http-request set-var(txn.key) str(anybody)", "  default_backend users"}},
+		{name: "nginx.conf", edit: open, not: `      if ($gateway_key = "") { return 401; }`, want: []string{"    location / {"}},
 		{name: "keys.map", want: []string{"secret-of-the-client-0000 client-0000", "secret-of-the-client-0001 client-0001", "secret-of-the-client-0002 client-0002"}},
 		{name: "upload.lua", want: []string{`wrk.body = string.rep("x", 1048576)`}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			p.Root = tt.root
+			p := p
+			if tt.edit != nil {
+				tt.edit(&p)
+			}
 			path, err := p.write(tt.name)
 			if err != nil {
 				t.Fatal(err)
