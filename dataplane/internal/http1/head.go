@@ -6,7 +6,6 @@ import (
 
 	"apigateway/dataplane/internal/refusal"
 	"apigateway/dataplane/internal/wire"
-	"apigateway/dataplane/internal/wire/grammar"
 )
 
 // maxBlank is how many empty lines before a request are skipped (RFC 9112 section 2.2 asks for one).
@@ -72,7 +71,7 @@ func (h *head) checkPart(b []byte) *wire.Violation {
 	if h.started {
 		return h.checkSize(len(b) - len("\r"))
 	}
-	if len(b) > h.line && !grammar.IsTokenByte(b[h.line]) && b[h.line] != '\r' {
+	if len(b) > h.line && lower[b[h.line]] == 0 && b[h.line] != '\r' {
 		return bad(refusal.BadRequest, "not a request: %q", short(b[h.line:]))
 	}
 	if len(b)-h.begin >= wire.MaxRequestLine {
@@ -112,7 +111,7 @@ func (h *head) takeLine(b []byte, end int) *wire.Violation {
 func (h *head) requestLine(b []byte, from, to int) *wire.Violation {
 	line := b[from:to]
 	method := bytes.IndexByte(line, ' ')
-	if method < 0 || !grammar.IsToken(line[:method]) {
+	if method < 0 || !isToken(line[:method]) {
 		return bad(refusal.BadRequest, "bad request line: %q", short(line))
 	}
 	target := bytes.IndexByte(line[method+1:], ' ')
@@ -133,6 +132,7 @@ func (h *head) requestLine(b []byte, from, to int) *wire.Violation {
 
 func (h *head) version(text []byte) *wire.Violation {
 	const want = "HTTP/1.1"
+	h.minor = 1 // of the answer to what is no version
 	if len(text) != len(want) || string(text[:5]) != want[:5] || text[6] != '.' || !isDigit(text[5]) || !isDigit(text[7]) || text[5] == '0' {
 		return bad(refusal.BadRequest, "bad HTTP version: %q", short(text))
 	}
@@ -153,16 +153,16 @@ func (f *field) parse(b []byte, from, to int) *wire.Violation {
 		return bad(refusal.BadRequest, "header line without a colon: %q", short(line))
 	}
 	name := line[:colon]
-	if !grammar.Canonicalize(name) { // white space before the colon or at the line's begin is no part of a token either
+	if !canonicalName(name) { // white space before the colon or at the line's begin is no part of a token either
 		return bad(refusal.BadRequest, "bad header name: %q", short(line))
 	}
-	first, last := grammar.Trim(b, from+colon+1, to)
-	if !grammar.IsValue(b[first:last]) {
+	first, last := trim(b, from+colon+1, to)
+	if !isValue(b[first:last]) {
 		return bad(refusal.BadRequest, "control character in header %s", short(name))
 	}
 	f.name = span{uint16(from), uint16(from + colon)}
 	f.value = span{uint16(first), uint16(last)}
-	f.common = grammar.CommonName(name)
+	f.common = commonName(name)
 	return nil
 }
 

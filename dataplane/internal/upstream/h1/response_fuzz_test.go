@@ -36,6 +36,12 @@ func FuzzResponse(f *testing.F) {
 		if diff := cmp.Diff(got, parts); diff != "" || !bytes.Equal(rest, restOfParts) && err == nil || (err == nil) != (errOfParts == nil) {
 			t.Fatalf("in fragments of %d: %v, whole: %v (-whole +parts):\n%s", int(fragment)+1, errOfParts, err, diff)
 		}
+		if err == nil && len(rest) == 0 && len(got) > 0 && got[len(got)-1].KeepAlive {
+			twice, rest, err := readAll(slices.Concat(in, in), int(fragment)+1, method)
+			if diff := cmp.Diff(slices.Concat(got, got), twice); diff != "" || len(rest) > 0 || err != nil {
+				t.Fatalf("one behind the other: %v, rest %q (-each alone +together):\n%s", err, rest, diff)
+			}
+		}
 		roundTrip(t, got, method)
 		secondOpinion(t, in, got, method)
 	})
