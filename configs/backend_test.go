@@ -16,6 +16,7 @@ import (
 //	/status/503   answers with that status
 //	/stream       an event stream of one event, and of another one once released
 //	/socket       switches to WebSocket and sends back what it gets
+//	/large        answers with 1 MiB
 type backend struct {
 	address  string
 	greeting string
@@ -74,6 +75,8 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		b.stream(w, r)
 	case last == "socket":
 		echo(w)
+	case last == "large":
+		_, _ = w.Write(make([]byte, 1<<20))
 	default:
 		_, _ = io.WriteString(w, b.greeting)
 	}
