@@ -6,6 +6,7 @@ import (
 
 	"apigateway/dataplane/internal/refusal"
 	"apigateway/dataplane/internal/wire"
+	"apigateway/dataplane/internal/wire/grammar"
 )
 
 // maxBlank is how many empty lines before a request are skipped (RFC 9112 section 2.2 asks for one).
@@ -71,7 +72,7 @@ func (h *head) checkPart(b []byte) *wire.Violation {
 	if h.started {
 		return h.checkSize(len(b) - len("\r"))
 	}
-	if len(b) > h.line && lower[b[h.line]] == 0 && b[h.line] != '\r' {
+	if len(b) > h.line && !grammar.IsTokenByte(b[h.line]) && b[h.line] != '\r' {
 		return bad(refusal.BadRequest, "not a request: %q", short(b[h.line:]))
 	}
 	if len(b)-h.begin >= wire.MaxRequestLine {
@@ -111,7 +112,7 @@ func (h *head) takeLine(b []byte, end int) *wire.Violation {
 func (h *head) requestLine(b []byte, from, to int) *wire.Violation {
 	line := b[from:to]
 	method := bytes.IndexByte(line, ' ')
-	if method < 0 || !isToken(line[:method]) {
+	if method < 0 || !grammar.IsToken(line[:method]) {
 		return bad(refusal.BadRequest, "bad request line: %q", short(line))
 	}
 	target := bytes.IndexByte(line[method+1:], ' ')
@@ -153,16 +154,16 @@ func (f *field) parse(b []byte, from, to int) *wire.Violation {
 		return bad(refusal.BadRequest, "header line without a colon: %q", short(line))
 	}
 	name := line[:colon]
-	if !canonicalName(name) { // white space before the colon or at the line's begin is no part of a token either
+	if !grammar.Canonicalize(name) { // white space before the colon or at the line's begin is no part of a token either
 		return bad(refusal.BadRequest, "bad header name: %q", short(line))
 	}
-	first, last := trim(b, from+colon+1, to)
-	if !isValue(b[first:last]) {
+	first, last := grammar.Trim(b, from+colon+1, to)
+	if !grammar.IsValue(b[first:last]) {
 		return bad(refusal.BadRequest, "control character in header %s", short(name))
 	}
 	f.name = span{uint16(from), uint16(from + colon)}
 	f.value = span{uint16(first), uint16(last)}
-	f.common = commonName(name)
+	f.common = grammar.CommonName(name)
 	return nil
 }
 
