@@ -12,14 +12,14 @@ import (
 
 // FuzzAppendRequest has net/http read what was written: it is the one request that was meant, with nothing left over, whatever stands in it.
 func FuzzAppendRequest(f *testing.F) {
-	f.Add("GET", "/", "", "a", "X-A", "1", []byte("hello"), false)
-	f.Add("POST", "/a%2Fb;c", "d=[e]", "[::1]:80", "X-B", "\t2 ", []byte(""), true)
-	f.Add("GET / HTTP/1.1\r\nX:", "/ HTTP/1.1\r\n", " ", "a\r\nX: y", "X: y\r\nZ", "a\r\n\r\nGET /", []byte("0\r\n\r\n"), true)
-	f.Fuzz(func(t *testing.T, method, path, query, host, name, value string, body []byte, chunked bool) {
-		if !strings.HasPrefix(path, "/") || host == "" || framing(http.CanonicalHeaderKey(name)) || strings.EqualFold(name, "Host") {
+	f.Add("GET", "/", "", "a", []byte("hello"), false)
+	f.Add("POST", "/a%2Fb;c", "d=[e]", "[::1]:80", []byte(""), true)
+	f.Add("GET / HTTP/1.1\r\nX:", "/ HTTP/1.1\r\n", " ", "a\r\nX: y", []byte("0\r\n\r\n"), true)
+	f.Fuzz(func(t *testing.T, method, path, query, host string, body []byte, chunked bool) {
+		if !strings.HasPrefix(path, "/") || host == "" {
 			return // the caller sees to these
 		}
-		r := Request{Method: method, Path: path, Query: query, Host: host, Header: http.Header{name: {value}}, Length: int64(len(body)), HasBody: true}
+		r := Request{Method: method, Path: path, Query: query, Host: host, Length: int64(len(body)), HasBody: true}
 		if chunked {
 			r.Length = -1
 		}
@@ -27,6 +27,7 @@ func FuzzAppendRequest(f *testing.F) {
 		if err != nil {
 			return
 		}
+		b = append(b, "\r\n"...)
 		b = append(b, framed(body, chunked)...)
 		in := bufio.NewReader(bytes.NewReader(append(b, "\x00left over"...)))
 		got, err := http.ReadRequest(in)
@@ -44,9 +45,6 @@ func FuzzAppendRequest(f *testing.F) {
 		}
 		if err != nil || got.Method != method || got.RequestURI != target || got.Host != host || !bytes.Equal(read, body) {
 			t.Fatalf("net/http reads %s %s at %s, body %q, %v, of\n%q", got.Method, got.RequestURI, got.Host, read, err, b)
-		}
-		if values := got.Header[http.CanonicalHeaderKey(name)]; len(values) != 1 || values[0] != strings.Trim(value, " \t") {
-			t.Fatalf("net/http reads %q for %s, want %q", values, name, value)
 		}
 		if rest, _ := io.ReadAll(in); string(rest) != "\x00left over" {
 			t.Fatalf("net/http leaves %q of\n%q", rest, b)
