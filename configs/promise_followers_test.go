@@ -101,11 +101,17 @@ func (s *followers) behind(revision uint64) (n int) {
 }
 
 // awaitAll returns once all of them serve a revision of the keys, and how long that took.
-func (s *followers) awaitAll(f *fleet, revision uint64) time.Duration {
-	f.t.Helper()
+func (s *followers) awaitAll(revision uint64) time.Duration {
+	s.t.Helper()
 	began := time.Now()
-	f.awaitOr(fmt.Sprintf("all of %d to serve revision %d", len(s.all), revision), func() bool { return s.behind(revision) == 0 },
-		func() string { return fmt.Sprintf("but %d do not", s.behind(revision)) })
+	tick := time.NewTicker(look)
+	defer tick.Stop()
+	for s.behind(revision) > 0 {
+		if time.Since(began) > 4*patience { // there may be thousands of them
+			s.t.Fatalf("%d of %d do not serve revision %d after %v", s.behind(revision), len(s.all), revision, 4*patience)
+		}
+		<-tick.C
+	}
 	return time.Since(began)
 }
 

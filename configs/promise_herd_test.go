@@ -21,12 +21,12 @@ func herd() int {
 // and what that takes stays below three times the memory that they take at rest.
 func TestHerdIsSurvived(t *testing.T) {
 	f := newFleet(t)
-	f.write(keysFile(1000, service("users", guarded, unlimited, newBackend(t, "backend-1"))))
+	f.write(keysFile(5000, service("users", guarded, unlimited, newBackend(t, "backend-1"))))
 	f.spawn = true
 	control := f.startControl()
 	all := newFollowers(t, herd(), f.grpc)
 	_, revision := f.addKey("before")
-	first := all.awaitAll(f, revision)
+	first := all.awaitAll(revision)
 	f.awaitAllServing(len(all.all))
 	steady := f.usage(control)
 
@@ -38,7 +38,7 @@ func TestHerdIsSurvived(t *testing.T) {
 	back := time.Now()
 	watch := f.watchMemory(control)
 	_, revision = f.addKey("after")
-	all.awaitAll(f, revision)
+	all.awaitAll(revision)
 	f.awaitAllServing(len(all.all))
 	took, peak := time.Since(back), watch()
 	t.Logf("%d data planes: %v for the first time, %v after the restart; memory %d kB at rest, at most %d kB after the restart, garbage included",

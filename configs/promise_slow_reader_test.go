@@ -39,12 +39,12 @@ func TestSlowReaderHarmsOnlyItself(t *testing.T) {
 	control := f.startControl()
 	all := newFollowers(t, size.followers, f.grpc)
 	_, revision := f.addKey("first")
-	all.awaitAll(f, revision)
+	all.awaitAll(revision)
 	for _, w := range all.all {
 		w.noting.Store(true)
 	}
 	quietly := f.churn("quietly", size.quietly)
-	all.awaitAll(f, quietly[len(quietly)-1].revision)
+	all.awaitAll(quietly[len(quietly)-1].revision)
 
 	slow := &follower{id: "slow", address: f.grpc, checks: true}
 	slow.gate.Lock()
@@ -64,7 +64,7 @@ func TestSlowReaderHarmsOnlyItself(t *testing.T) {
 	last := loudly[len(loudly)-1].revision
 	f.await("all but the slow one to serve the last change", func() bool { return all.behind(last) == 1 })
 	slow.gate.Unlock()
-	took := all.awaitAll(f, last)
+	took := all.awaitAll(last)
 	settled := f.usage(control)
 	all.stop()
 
