@@ -18,7 +18,7 @@ const procFolder = "/proc"
 // is not in it; nobody's here come and go.
 func cpuTime(proc string, pid int) (time.Duration, error) {
 	var total time.Duration
-	err := family(proc, pid, func(dir string, tasks []string) error {
+	err := family(proc, pid, func(_ string, tasks []string) error {
 		for _, task := range tasks {
 			ran, err := schedstat(task)
 			if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"syscall"
 	"testing"
 )
@@ -8,10 +9,8 @@ import (
 func TestMemory(t *testing.T) {
 	tasks := map[string]string{"10/task/10/children": "20 ", "20/task/20/children": ""}
 	with := func(first, second string) map[string]string {
-		files := map[string]string{"10/status": first, "20/status": second}
-		for path, text := range tasks {
-			files[path] = text
-		}
+		files := maps.Clone(tasks)
+		files["10/status"], files["20/status"] = first, second
 		return files
 	}
 	tests := []struct {
