@@ -44,7 +44,7 @@ func newGateway(holder *snapshot.Holder, refused *refusal.Counters, meters prome
 	return g, nil
 }
 
-// ServeHTTP implements http.Handler. The request has been let in by package http1, and its context is an exchange.
+// ServeHTTP implements http.Handler. The request has been let in by package http1 or http2, and its context is an exchange.
 func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := exchange.From(r.Context())
 	counters := g.unrouted

@@ -2,16 +2,11 @@ package proxy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"apigateway/dataplane/internal/configsync"
-	"apigateway/dataplane/internal/exchange"
-	"apigateway/dataplane/internal/http1"
 )
 
 // servePublic binds the public address if it is not bound yet, serves it until ctx ends, and drains it.
@@ -58,33 +53,4 @@ func (p *plane) waitGrace(ctx context.Context) {
 	case <-grace.C:
 	case <-ctx.Done():
 	}
-}
-
-func (p *plane) newServer() (*http1.Server, error) {
-	rejected := prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "gateway_connections_refused_total", Help: "Connections that were refused because too many were open.",
-	})
-	server := &http1.Server{
-		Handler: p.gateway, Refuse: p.gateway.refuse, Rejected: rejected.Inc, Settings: p.listenerSettings, Log: p.log,
-		Panicked: func(x *exchange.Exchange, value any, stack []byte) {
-			p.gateway.panics.Inc()
-			p.log.Error("panic in the engine, its connection ended", "service", x.Service, "panic", value, "stack", string(stack))
-		},
-	}
-	open := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "gateway_connections_open", Help: "Connections of clients that are open.",
-	}, func() float64 {
-		n, _ := server.Count()
-		return float64(n)
-	})
-	return server, errors.Join(p.meters.Register(rejected), p.meters.Register(open))
-}
-
-// listenerSettings are those of the configuration that is served now; before the first one the defaults.
-func (p *plane) listenerSettings() http1.Settings {
-	snap := p.holder.Load()
-	if snap == nil {
-		return http1.Settings{}
-	}
-	return snap.Listener
 }
