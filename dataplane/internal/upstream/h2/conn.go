@@ -29,7 +29,9 @@ type Conn struct {
 	host *host
 	link *link
 	cc   *http.ClientConn
-	used atomic.Bool
+
+	used    atomic.Bool
+	retired atomic.Bool
 }
 
 // dial makes a connection and waits for the backend's SETTINGS.
@@ -91,8 +93,8 @@ func (c *Conn) Release() { c.cc.Release() }
 // SilentSince reports whether nothing has come from the backend since then.
 func (c *Conn) SilentSince(t time.Time) bool { return c.link.read.Load() < t.UnixNano() }
 
-// Retire keeps requests to come off a connection that may be dead. Those on it go on.
-func (c *Conn) Retire() { c.host.remove(c) }
+// Retire keeps requests to come off a connection that may be dead. Those on it go on; it is closed once it is idle.
+func (c *Conn) Retire() { c.retired.Store(true) }
 
 // stateChanged is told when a stream has ended, when more are allowed and when the connection has ended. It may be called
 // by any call of cc.

@@ -134,7 +134,7 @@ func (h *host) unusedLocked() bool {
 // free returns a connection that has room.
 func (h *host) free() *Conn {
 	for _, c := range *h.conns.Load() {
-		if c.cc.Reserve() == nil {
+		if !c.retired.Load() && c.cc.Reserve() == nil {
 			return c
 		}
 	}

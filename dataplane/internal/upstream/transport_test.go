@@ -1,0 +1,390 @@
+package upstream
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"apigateway/dataplane/internal/breaker"
+	"apigateway/dataplane/internal/exchange"
+)
+
+func newTransport() closer { return NewTransport(TransportSettings{}) }
+
+// answerOK answers the requests of a connection with their bodies.
+func answerOK(c *scriptConn) {
+	for {
+		flags, stream, _, ok := c.next(frameHeaders)
+		if !ok {
+			return
+		}
+		body := ""
+		if flags&flagEnd == 0 {
+			if body, ok = c.body(); !ok {
+				return
+			}
+		}
+		c.headers(stream, false, ":status", "200")
+		c.write(frameData, flagEnd, stream, []byte(body))
+	}
+}
+
+func post(t *testing.T, g *gateway, method, body string) (status int, answer string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, g.URL, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := g.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(b)
+}
+
+// TestUnprocessed: what a backend has not begun with goes to it again on another connection, then to the next URL, whole.
+func TestUnprocessed(t *testing.T) {
+	const refused = 7
+	goAway := func(c *scriptConn, _ uint32) {
+		c.goAway(0, 0)
+		c.wait()
+	}
+	refuse := func(c *scriptConn, stream uint32) { c.reset(stream, refused) }
+	tests := []struct {
+		name   string
+		body   string
+		say    func(c *scriptConn, stream uint32)
+		times  int // it says so
+		second bool
+		status int
+		conns  int
+	}{
+		{"GOAWAY", "hello", goAway, 1, false, 200, 2},
+		{"GOAWAY, no body", "", goAway, 1, false, 200, 2},
+		{"GOAWAY for ever", "hello", goAway, 99, false, 502, 2},
+		{"GOAWAY for ever, another URL", "hello", goAway, 99, true, 200, 2},
+		{"REFUSED_STREAM", "hello", refuse, 1, false, 200, 1},
+		{"REFUSED_STREAM for ever", "hello", refuse, 99, false, 502, 1},
+		{"REFUSED_STREAM for ever, another URL", "hello", refuse, 99, true, 200, 1},
+		{"REFUSED_STREAM, large body", strings.Repeat("x", maxReplay+1), refuse, 1, true, 502, 1},
+		{"GOAWAY with an error on the first stream", "hello", func(c *scriptConn, _ uint32) { c.goAway(0, 2) }, 1, true, 502, 1},
+		{"another reset", "hello", func(c *scriptConn, stream uint32) { c.reset(stream, 2) }, 1, true, 502, 1},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			times := make(chan struct{}, tt.times)
+			for range tt.times {
+				times <- struct{}{}
+			}
+			first := newScript(t, nil, func(c *scriptConn, _ int) {
+				for {
+					select {
+					case <-times:
+					default:
+						answerOK(c)
+						return
+					}
+					stream, ok := c.request()
+					if !ok {
+						return
+					}
+					if tt.body != "" {
+						if _, ok := c.body(); !ok { // so that it has to be sent again
+							return
+						}
+					}
+					tt.say(c, stream)
+				}
+			})
+			s := Settings{URLs: []string{first.url}}
+			if tt.second {
+				s.URLs = append(s.URLs, newScript(t, nil, func(c *scriptConn, _ int) { answerOK(c) }).url)
+			}
+			g := newGateway(t, newTransport, s)
+			status, body := post(t, g, http.MethodPost, tt.body)
+			if status != tt.status || status == 200 && body != tt.body {
+				t.Errorf("answer = %d %.20q, want %d and the request's body", status, body, tt.status)
+			}
+			if got := first.count(); got != tt.conns {
+				t.Errorf("connections = %d, want %d", got, tt.conns)
+			}
+		})
+	}
+}
+
+// TestUnprocessedWhileTheClientIsAwaited: an attempt that failed while it waited for more of the body does not keep the
+// next one from what is here, nor take what comes.
+func TestUnprocessedWhileTheClientIsAwaited(t *testing.T) {
+	s := newScript(t, nil, func(c *scriptConn, n int) {
+		stream, ok := c.request()
+		if !ok {
+			return
+		}
+		_, _, first, _ := c.next(frameData)
+		if n == 1 {
+			c.goAway(0, 0)
+			c.wait()
+			return
+		}
+		c.headers(stream, false, ":status", "200")
+		c.write(frameData, 0, stream, first)
+		rest, _ := c.body()
+		c.write(frameData, flagEnd, stream, []byte(rest))
+		c.wait()
+	})
+	g := newGateway(t, newTransport, Settings{URLs: []string{s.url}})
+	conn, in := g.send(t, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+	resp, err := http.ReadResponse(in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	first := make([]byte, 5)
+	if _, err := io.ReadFull(resp.Body, first); err != nil || string(first) != "hello" {
+		t.Fatalf("echo = %q, %v", first, err)
+	}
+	if _, err := io.WriteString(conn, "6\r\n world\r\n0\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if rest, err := io.ReadAll(resp.Body); err != nil || string(rest) != " world" {
+		t.Errorf("echo = %q, %v; want what was sent later", rest, err)
+	}
+}
+
+// TestRefusedResponsesH2 is the row of HTTP.md about what is a 502, over HTTP/2.
+func TestRefusedResponsesH2(t *testing.T) {
+	interims := func(n int) func(c *scriptConn, stream uint32) {
+		return func(c *scriptConn, stream uint32) {
+			for range n {
+				c.headers(stream, false, ":status", "102")
+			}
+			c.headers(stream, true, ":status", "204")
+		}
+	}
+	head := func(fields ...string) func(c *scriptConn, stream uint32) {
+		return func(c *scriptConn, stream uint32) { c.headers(stream, true, fields...) }
+	}
+	many := []string{":status", "200"}
+	for range maxFields + 1 {
+		many = append(many, "x-a", "1")
+	}
+	tests := []struct {
+		name   string
+		answer func(c *scriptConn, stream uint32)
+		status int
+	}{
+		{"8 interim responses", interims(8), 204},
+		{"9 interim responses", interims(9), 502},
+		{"unasked 101", head(":status", "101"), 502},
+		{"status 600", head(":status", "600"), 502},
+		{"status of two digits", head(":status", "20"), 502},
+		{"status with a sign", head(":status", "+200"), 502},
+		{"no status", head("x-a", "1"), 502},
+		{"length twice", head(":status", "204", "content-length", "0", "content-length", "0"), 502},
+		{"length with zeros", head(":status", "204", "content-length", "00"), 502},
+		{"signed length", head(":status", "204", "content-length", "+0"), 502},
+		{"bad name", head(":status", "204", "x a", "1"), 502},
+		{"upper-case name", head(":status", "204", "X-A", "1"), 502},
+		{"control character", head(":status", "204", "x-a", "\x01"), 502},
+		{"pseudo field of a request", head(":status", "204", ":path", "/"), 502},
+		{"too many fields", head(many...), 502},
+		{"end of the connection", func(c *scriptConn, _ uint32) { _ = c.Close() }, 502},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newScript(t, nil, func(c *scriptConn, _ int) {
+				if stream, ok := c.request(); ok {
+					tt.answer(c, stream)
+					c.wait()
+				}
+			})
+			g := newGateway(t, newTransport, Settings{URLs: []string{s.url}, FailureThreshold: 1, ResetTimeout: time.Hour})
+			status, _ := post(t, g, http.MethodPost, "")
+			x := g.exchange(t)
+			if failed := tt.status == 502; status != tt.status || (x.Outcome.Failed == exchange.Upstream) != failed {
+				t.Errorf("answer = %d, %q %+v; want %d", status, x.Refusal, x.Outcome, tt.status)
+			}
+		})
+	}
+}
+
+// TestBrokenBodiesH2: what is found out behind the head aborts the answer.
+func TestBrokenBodiesH2(t *testing.T) {
+	tests := []struct {
+		name   string
+		answer func(c *scriptConn, stream uint32)
+	}{
+		{"reset", func(c *scriptConn, stream uint32) {
+			c.headers(stream, false, ":status", "200")
+			c.write(frameData, 0, stream, []byte("hello"))
+			c.reset(stream, 2)
+		}},
+		{"short", func(c *scriptConn, stream uint32) {
+			c.headers(stream, false, ":status", "200", "content-length", "6")
+			c.write(frameData, flagEnd, stream, []byte("hello"))
+		}},
+		{"long", func(c *scriptConn, stream uint32) {
+			c.headers(stream, false, ":status", "200", "content-length", "4")
+			c.write(frameData, flagEnd, stream, []byte("hello"))
+		}},
+		{"end of the connection", func(c *scriptConn, stream uint32) {
+			c.headers(stream, false, ":status", "200")
+			c.write(frameData, 0, stream, []byte("hello"))
+			_ = c.Close()
+		}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newScript(t, nil, func(c *scriptConn, _ int) {
+				if stream, ok := c.request(); ok {
+					tt.answer(c, stream)
+					c.wait()
+				}
+			})
+			g := newGateway(t, newTransport, Settings{URLs: []string{s.url}})
+			if resp, err := g.Client().Get(g.URL); err == nil {
+				body, err := io.ReadAll(resp.Body)
+				_ = resp.Body.Close()
+				if err == nil && len(body) != 4 { // net/http gives what was announced and no more
+					t.Errorf("body = %q with a clean end, want an aborted one", body)
+				}
+			}
+			g.exchange(t)
+			if canceled, bodyErrors := g.counters(); canceled != 0 || bodyErrors != 1 {
+				t.Errorf("canceled, bodyErrors = %v, %v; want 0, 1", canceled, bodyErrors)
+			}
+		})
+	}
+}
+
+// TestStaleConnectionH2: a connection that breaks under its second request is not the backend's failure, and an idempotent
+// request without a body goes on another one.
+func TestStaleConnectionH2(t *testing.T) {
+	tests := []struct {
+		method, body string
+		status       int
+		failed       exchange.Party
+	}{
+		{"GET", "", 200, exchange.None},
+		{"POST", "", 502, exchange.Gateway},
+		{"PUT", "hello", 502, exchange.Gateway},
+	}
+	for _, tt := range tests {
+		t.Run(tt.method, func(t *testing.T) {
+			s := newScript(t, nil, func(c *scriptConn, n int) {
+				stream, ok := c.request()
+				if !ok {
+					return
+				}
+				c.headers(stream, true, ":status", "200")
+				if n == 1 {
+					_, _ = c.request()
+					return // the connection ends without an answer
+				}
+				c.wait()
+			})
+			g := newGateway(t, newTransport, Settings{URLs: []string{s.url}, FailureThreshold: 1, ResetTimeout: time.Hour})
+			post(t, g, http.MethodGet, "")
+			g.exchange(t)
+			status, _ := post(t, g, tt.method, tt.body)
+			if x := g.exchange(t); status != tt.status || x.Outcome.Failed != tt.failed {
+				t.Errorf("answer = %d %+v, want %d", status, x.Outcome, tt.status)
+			}
+			if got := g.cluster.Status()[0]; got.State != breaker.Closed {
+				t.Errorf("watch = %+v, want it untouched", got)
+			}
+		})
+	}
+}
+
+// TestSilentConnectionIsLeft: after a request to which nothing was said at all, the next one goes on another connection.
+func TestSilentConnectionIsLeft(t *testing.T) {
+	s := newScript(t, nil, func(c *scriptConn, n int) {
+		if n == 1 {
+			c.wait()
+			return
+		}
+		answerOK(c)
+	})
+	g := newGateway(t, newTransport, Settings{URLs: []string{s.url}, FirstByteTimeout: 50 * time.Millisecond})
+	if status, _ := post(t, g, http.MethodGet, ""); status != 504 {
+		t.Errorf("first answer = %d, want 504", status)
+	}
+	if status, _ := post(t, g, http.MethodGet, ""); status != 200 {
+		t.Errorf("second answer = %d, want 200", status)
+	}
+}
+
+// TestRequestHeadOverTheBackendsLimit: what the backend would refuse is the client's doing.
+func TestRequestHeadOverTheBackendsLimit(t *testing.T) {
+	s := newScript(t, setting(6, 400), func(c *scriptConn, _ int) { answerOK(c) })
+	g := newGateway(t, newTransport, Settings{URLs: []string{s.url}, FailureThreshold: 1, ResetTimeout: time.Hour})
+	_, in := g.send(t, "GET / HTTP/1.1\r\nHost: a\r\nX-A: "+strings.Repeat("a", 400)+"\r\n\r\n")
+	resp, err := http.ReadResponse(in, nil)
+	if err != nil || resp.StatusCode != 431 {
+		t.Fatalf("answer = %v, %v; want 431", resp, err)
+	}
+	_ = resp.Body.Close()
+	if x := g.exchange(t); x.Outcome.Failed != exchange.Client || g.cluster.Status()[0].State != breaker.Closed {
+		t.Errorf("outcome = %+v, want the client's", x.Outcome)
+	}
+}
+
+// TestStreamLimit: what a backend does not allow on one connection goes on another.
+func TestStreamLimit(t *testing.T) {
+	asked, answer := make(chan struct{}), make(chan struct{})
+	s := newScript(t, setting(3, 1), func(c *scriptConn, _ int) {
+		stream, ok := c.request()
+		if !ok {
+			return
+		}
+		asked <- struct{}{}
+		<-answer
+		c.headers(stream, true, ":status", "200")
+		c.wait()
+	})
+	g := newGateway(t, newTransport, Settings{URLs: []string{s.url}})
+	done := make(chan int)
+	for range 3 {
+		go func() {
+			resp, err := g.Client().Get(g.URL)
+			if err != nil {
+				done <- 0
+				return
+			}
+			_ = resp.Body.Close()
+			done <- resp.StatusCode
+		}()
+	}
+	for range 3 {
+		<-asked
+	}
+	close(answer)
+	for range 3 {
+		if status := <-done; status != 200 {
+			t.Errorf("answer = %d, want 200", status)
+		}
+	}
+	if got := s.count(); got != 3 {
+		t.Errorf("connections = %d, want one for each stream", got)
+	}
+}
+
+// TestNotHTTP2: a backend that speaks something else is one that cannot be reached, so that the next URL gets the request.
+func TestNotHTTP2(t *testing.T) {
+	one := rawBackend(t, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+	g := newGateway(t, newTransport, Settings{URLs: []string{one, named(t, "two").URL}, FailureThreshold: 1, ResetTimeout: time.Hour})
+	if status, body := post(t, g, http.MethodPost, "hello"); status != 200 || body != "two" {
+		t.Errorf("answer = %d %q, want that of the second URL", status, body)
+	}
+	if got := g.cluster.Status()[0]; got.State != breaker.Open {
+		t.Errorf("watch = %+v, want it open", got)
+	}
+}
