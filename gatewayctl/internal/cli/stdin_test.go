@@ -5,9 +5,11 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/grpc"
 
 	gatewayv1 "apigateway/proto/gateway/v1"
 )
@@ -31,7 +33,7 @@ func TestInterruptedAtStdin(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			in := &silent{interrupt: cancel, gone: make(chan struct{})}
-			giveUp := time.AfterFunc(5*time.Second, func() { close(in.gone) })
+			giveUp := time.AfterFunc(30*time.Second, func() { close(in.gone) })
 			f := &fake{adopt: adopts, validate: func(string, []byte) (*gatewayv1.ValidateConfigResponse, error) { return nil, nil }}
 			p, _, stderr := process(line, f.start(t))
 			p.Stdin, p.Asks = in, true
@@ -49,28 +51,47 @@ func TestInterruptedAtStdin(t *testing.T) {
 	}
 }
 
-// slow is a stdin that takes its time.
+// slow is a file that takes its time.
 type slow struct {
 	io.Reader
 	delay time.Duration
 }
 
 func (s slow) Read(p []byte) (int, error) {
-	<-time.After(s.delay)
+	time.Sleep(s.delay) // of a bubble
 	return s.Reader.Read(p)
 }
 
-// TestConfigValidateSlowInput takes longer over the file than the control plane may over its answer.
-func TestConfigValidateSlowInput(t *testing.T) {
-	f := &fake{validate: func(_ string, data []byte) (*gatewayv1.ValidateConfigResponse, error) {
-		if string(data) != "port: x" {
-			t.Errorf("ValidateConfig(%q), want the whole file", data)
+// uploads is a control plane that takes files as long as their requests last.
+type uploads struct {
+	gatewayv1.ConfigServiceClient
+	grpc.ClientStreamingClient[gatewayv1.ValidateConfigRequest, gatewayv1.ValidateConfigResponse]
+	ctx  context.Context
+	data []byte
+}
+
+func (u *uploads) ValidateConfig(ctx context.Context, _ ...grpc.CallOption) (grpc.ClientStreamingClient[gatewayv1.ValidateConfigRequest, gatewayv1.ValidateConfigResponse], error) {
+	u.ctx = ctx
+	return u, nil
+}
+
+func (u *uploads) Send(r *gatewayv1.ValidateConfigRequest) error {
+	u.data = append(u.data, r.GetData()...)
+	return u.ctx.Err()
+}
+
+func (u *uploads) CloseAndRecv() (*gatewayv1.ValidateConfigResponse, error) {
+	return &gatewayv1.ValidateConfigResponse{}, u.ctx.Err()
+}
+
+// TestSlowFile takes longer over the file than the control plane may over its answer.
+func TestSlowFile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u := &uploads{}
+		c := &client{timeout: time.Second, config: u}
+		_, err := send(t.Context(), c, "stdin", slow{strings.NewReader("port: x"), time.Minute})
+		if err != nil || string(u.data) != "port: x" {
+			t.Errorf("send() = %v, sent %q, want the whole file", err, u.data)
 		}
-		return &gatewayv1.ValidateConfigResponse{}, nil
-	}}
-	p, _, stderr := process("config validate - --timeout 500ms", f.start(t))
-	p.Stdin = slow{strings.NewReader("port: x"), time.Second}
-	if code := Run(t.Context(), p); code != 0 {
-		t.Errorf("config validate = %d, %q, want 0", code, stderr)
-	}
+	})
 }
