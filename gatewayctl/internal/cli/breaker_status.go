@@ -71,7 +71,7 @@ func (o *breakerStatus) list(ctx context.Context, c *client, req *gatewayv1.List
 		if err != nil {
 			return err
 		}
-		if err := addAll(array, page.GetBreakers(), render.NewBreaker); err != nil {
+		if err := render.AddAll(array, page.GetBreakers(), render.NewBreaker); err != nil {
 			return err
 		}
 		count += len(page.GetBreakers())

@@ -52,7 +52,7 @@ func (o *dataPlanesList) run(ctx context.Context) error {
 		}
 		if !o.app.json() {
 			all = append(all, page.GetDataplanes()...)
-		} else if err := addAll(array, page.GetDataplanes(), render.NewDataPlane); err != nil {
+		} else if err := render.AddAll(array, page.GetDataplanes(), render.NewDataPlane); err != nil {
 			return err
 		}
 	}

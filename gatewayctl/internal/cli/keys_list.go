@@ -40,7 +40,7 @@ func (o *keysList) run(ctx context.Context) error {
 		if !o.app.json() {
 			err = table.Page(page.GetKeys())
 		} else {
-			err = addAll(array, page.GetKeys(), render.NewKey)
+			err = render.AddAll(array, page.GetKeys(), render.NewKey)
 		}
 		if err != nil {
 			return err
@@ -50,14 +50,4 @@ func (o *keysList) run(ctx context.Context) error {
 		return array.Close()
 	}
 	return table.Close()
-}
-
-// addAll adds a page to a JSON array.
-func addAll[T, J any](array *render.Array, page []T, convert func(T) J) error {
-	for _, element := range page {
-		if err := array.Add(convert(element)); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -59,6 +59,16 @@ func (a *Array) Add(v any) error {
 	return err
 }
 
+// AddAll writes a page of elements as convert makes them.
+func AddAll[T, J any](a *Array, page []T, convert func(T) J) error {
+	for _, element := range page {
+		if err := a.Add(convert(element)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Close ends the array and writes what is buffered.
 func (a *Array) Close() error {
 	end := "]\n"
