@@ -72,11 +72,12 @@ func (a *Authority) PEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw})
 }
 
-// Write fills files with a certificate for 127.0.0.1 and the authority's own. It is valid until so long from now, which may be negative.
-func (a *Authority) Write(tb testing.TB, files mtls.Files, valid time.Duration) {
+// Write fills files with a certificate for 127.0.0.1 and names, and with the authority's own. It is valid until so long from now, which may
+// be negative.
+func (a *Authority) Write(tb testing.TB, files mtls.Files, valid time.Duration, names ...string) {
 	tb.Helper()
 	der, own := sign(tb, &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "program"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "program"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: names,
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(valid),
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}, a)
