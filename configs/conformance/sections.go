@@ -9,7 +9,8 @@ type Section struct {
 // Row is one rule. Its name is what cases say that they belong to.
 type Row struct {
 	Name     string
-	OnlyOne  bool // HTTP/2 has nothing like it, or its library deals with it below us
+	OnlyOne  bool // HTTP/2 has nothing like it
+	OnlyTwo  bool // HTTP/1.1 has nothing like it
 	OnlyBack bool // it is about backends: what the client speaks makes no difference
 }
 
@@ -78,7 +79,7 @@ func Sections() []Section {
 			{Name: "time of a service"},
 			{Name: "streams"},
 			{Name: "connections of a listener", OnlyOne: true},
-			{Name: "HTTP/2 settings"},
+			{Name: "HTTP/2 settings", OnlyTwo: true},
 		}},
 		{"client gone", []Row{{Name: "client gone"}, {Name: "client gone behind pipelined bytes", OnlyOne: true}}},
 	}
