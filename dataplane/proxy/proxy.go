@@ -59,6 +59,7 @@ type plane struct {
 	sync    *configsync.Client
 	gateway *gateway
 	server  *http1.Server
+	certs   *certificateMetrics
 	cut     prometheus.Counter // requests and tunnels that a drain did not wait for
 	address boundAddress
 	admin   string // bound admin address
@@ -152,6 +153,10 @@ func (p *plane) run(ctx context.Context, public, adminListener net.Listener) err
 	})
 	g.Go(func() error {
 		p.watch(background)
+		return nil
+	})
+	g.Go(func() error {
+		p.watchCertificates(background)
 		return nil
 	})
 	g.Go(func() error {

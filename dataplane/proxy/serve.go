@@ -30,7 +30,7 @@ func (p *plane) servePublic(ctx context.Context, public net.Listener) error {
 		p.opts.Started(Addresses{HTTP: public.Addr().String(), Admin: p.admin})
 	}
 	served := make(chan error, 1)
-	go func() { served <- p.server.Serve(public) }() //nolint:contextcheck // requests have contexts of their own
+	go func() { served <- p.server.Serve(secured{public, p.holder}) }() //nolint:contextcheck // requests have contexts of their own
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve %s: %w", public.Addr(), err)

@@ -32,7 +32,12 @@ func (p *plane) newServer() (*http1.Server, error) {
 		n, _ := server.Count()
 		return float64(n)
 	})
-	return server, errors.Join(p.meters.Register(rejected), p.meters.Register(handshakes), p.meters.Register(open))
+	p.certs = newCertificateMetrics(p.holder)
+	var errs []error
+	for _, c := range []prometheus.Collector{rejected, handshakes, open, p.certs} {
+		errs = append(errs, p.meters.Register(c))
+	}
+	return server, errors.Join(errs...)
 }
 
 // panicked is told of what the gateway did not end itself.

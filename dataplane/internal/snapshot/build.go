@@ -68,6 +68,9 @@ func (b *builder) build() error {
 		return err
 	}
 	b.next.Listener = listenerSettings(b.next.Settings.GetListener())
+	if b.next.TLS, err = b.live.openTLS(b.next.Settings.GetTls()); err != nil {
+		return err
+	}
 	base := b.live.base(b.state.Settings)
 	names := slices.Sorted(maps.Keys(b.state.Services)) // so that of several mistakes the same one is named each time
 	for _, name := range names {

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"apigateway/dataplane/internal/breaker"
+	"apigateway/dataplane/internal/certs"
 	"apigateway/dataplane/internal/limiter"
 	"apigateway/dataplane/internal/middleware/authapikey"
 	"apigateway/dataplane/internal/refusal"
@@ -42,6 +43,7 @@ type Live struct {
 	mu       sync.Mutex
 	services map[string]*Service // as published
 	settings []byte              // as published
+	tls      *certs.Set          // as published; nil: plain HTTP
 	budget   *limiter.Budget     // nil before the first build that limits
 	pending  *Snapshot           // built and not published; nil: none
 }
@@ -202,7 +204,7 @@ func (l *Live) release(next *Snapshot) {
 			l.metrics.breakers.Forget(name)
 		}
 	}
-	l.services, l.settings = next.services, next.settings
+	l.services, l.settings, l.tls = next.services, next.settings, next.TLS
 	if l.pending == next {
 		l.pending = nil
 	}

@@ -12,7 +12,7 @@
 // opening, and an open breaker stays open.
 //
 // The entries come from outside: more than MaxServices, fields that this version does not know, numbers out of range,
-// unknown middleware, routes that conflict are all rejections, and never end the process.
+// unknown middleware, routes that conflict, certificates that cannot be used are all rejections, and never end the process.
 //
 // A Snapshot and all that is reachable from it never change and are safe for concurrent use; so are Holder and Live.
 // Build and Publish are called by one goroutine at a time.
@@ -25,6 +25,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"apigateway/dataplane/internal/certs"
 	"apigateway/dataplane/internal/http1"
 	"apigateway/dataplane/internal/refusal"
 	"apigateway/dataplane/internal/router"
@@ -55,6 +56,7 @@ type Snapshot struct {
 	Settings       *gatewayv1.Settings // read only
 	TrustedProxies []netip.Prefix      // from Settings
 	Listener       http1.Settings      // from Settings
+	TLS            *certs.Set          // from Settings; nil: plain HTTP
 	Routes         *router.Table[*Service]
 
 	settings []byte
