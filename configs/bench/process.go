@@ -61,7 +61,7 @@ func (p *process) stop() error {
 	select {
 	case <-p.ended:
 	case <-time.After(patience):
-		_ = p.cmd.Process.Kill() // likewise
+		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) // likewise; it leads a group, with its children in it
 		<-p.ended
 	}
 	return p.log.Close()

@@ -54,3 +54,28 @@ func TestRoundsEndWithTheFirstError(t *testing.T) {
 		t.Errorf("compare = %v, want b: refused", err)
 	}
 }
+
+// What is missing here leaves its row out, by name.
+func TestLeftOut(t *testing.T) {
+	say := func(string, ...any) {}
+	b := &bed{scenario: scenario{program: "no-such-load-generator"}}
+	if _, err := b.runOn(t.Context(), options{}, []int{0, 1}, nil, say); !errors.Is(err, errLeftOut) || !matches(err, "no-such-load-generator is not found") {
+		t.Errorf("runOn = %v, want the program by name", err)
+	}
+	b = &bed{targets: []*target{{name: gateway}}}
+	b.prepare = halfOfPeak
+	if _, err := b.compare(t.Context(), options{rounds: 1}, say); !errors.Is(err, errLeftOut) || !matches(err, "HAProxy is not found") {
+		t.Errorf("compare = %v, want HAProxy by name", err)
+	}
+}
+
+func TestPresent(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	found, absent := present()
+	if len(found) != 1 || found[0].name != gateway {
+		t.Errorf("found %v, want the gateway alone", found)
+	}
+	if diff := cmp.Diff([]string{haproxy, nginx}, absent); diff != "" {
+		t.Errorf("absent (-want +got)\n%s", diff)
+	}
+}

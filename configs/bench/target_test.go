@@ -33,7 +33,7 @@ func TestTemplates(t *testing.T) {
 		}},
 		{name: "nginx.conf", not: "user root;", want: []string{
 			"worker_processes 2;", "    secret-of-the-client-0002 client-0002;", "  limit_req_zone $gateway_key zone=limits:10m rate=100000000r/s;",
-			"    server 127.0.0.1:8001 max_fails=6 fail_timeout=15s;", "    server 127.0.0.1:8002 max_fails=6 fail_timeout=15s;", "    listen 127.0.0.1:8000;",
+			"    server 127.0.0.1:8001 max_fails=6 fail_timeout=15s;", "    server 127.0.0.1:8002 max_fails=6 fail_timeout=15s;", "    listen 127.0.0.1:8000 reuseport;",
 		}},
 		{name: "nginx.conf", edit: func(p *place) { p.Root = true }, want: []string{"user root;", "events { worker_connections 66; }"}},
 		{name: "gateway.yaml", edit: encrypted, want: []string{`tls: {certificates: [{cert_file: "/cert.pem", key_file: "/key.pem"}]}`}},
@@ -41,7 +41,7 @@ func TestTemplates(t *testing.T) {
 			"  ssl-default-bind-options ssl-min-ver TLSv1.3", "  bind 127.0.0.1:8000 ssl crt /both.pem", "  http-request set-header X-Forwarded-Proto https",
 		}},
 		{name: "nginx.conf", edit: encrypted, want: []string{
-			"    listen 127.0.0.1:8000 ssl;", "    ssl_certificate /cert.pem;", "    ssl_certificate_key /key.pem;", "    location /users {",
+			"    listen 127.0.0.1:8000 reuseport ssl;", "    ssl_certificate /cert.pem;", "    ssl_certificate_key /key.pem;", "    location /users {",
 		}},
 		{name: "gateway.yaml", edit: open, want: []string{`    route_pattern: "/"`, "    middleware: [rate_limit, circuit_breaker, metrics]"}},
 		{name: "haproxy.cfg", edit: open, not: "  use_backend users if { path_beg /users }", want: []string{"  http-request set-var(txn.key) str(anybody)", "  default_backend users"}},
