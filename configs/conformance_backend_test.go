@@ -248,14 +248,6 @@ func answerWith(text string) reply {
 	return func(c *backendConn) bool { return c.readHead() && c.readBody() && c.say(text) }
 }
 
-// answerOnce is answerWith, and the end of the connection.
-func answerOnce(text string) reply {
-	return func(c *backendConn) bool {
-		_ = c.readHead() && c.readBody() && c.say(text)
-		return false
-	}
-}
-
 const (
 	okHead  = "HTTP/1.1 200 OK\r\n"
 	okEmpty = okHead + "Content-Length: 0\r\n\r\n"

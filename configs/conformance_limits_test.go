@@ -1,7 +1,6 @@
 package configs
 
 import (
-	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -127,14 +126,14 @@ func oneTooMany(t *testing.T, l *lane) {
 	}
 }
 
-// canceled is how many requests of a service were ended by their clients.
-func (l *lane) canceled(t *testing.T, service string) int {
+// canceled is how many requests of the service that takes all were ended by their clients.
+func (l *lane) canceled(t *testing.T) int {
 	t.Helper()
 	page, err := l.fleet.try(l.data.admin, "/metrics", "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	name := fmt.Sprintf("gateway_proxy_canceled_total{service=%q} ", service)
+	const name = `gateway_proxy_canceled_total{service="all"} `
 	_, rest, found := strings.Cut(page.body, name)
 	value, _, _ := strings.Cut(rest, "\n")
 	n, err := strconv.Atoi(value)
@@ -148,7 +147,7 @@ func (l *lane) canceled(t *testing.T, service string) int {
 func gone(behind string, leave func(c *caller)) func(t *testing.T, l *lane) {
 	return func(t *testing.T, l *lane) {
 		t.Helper()
-		before := l.canceled(t, "all")
+		before := l.canceled(t)
 		b := l.backends[0]
 		b.play(inTurn(saysOnly("")))
 		c := l.dial(t)
@@ -172,13 +171,13 @@ func (l *lane) expectGone(t *testing.T, before int) {
 	tick := time.NewTicker(look)
 	defer tick.Stop()
 	for {
-		if now := l.canceled(t, "all"); now == before+1 {
+		if now := l.canceled(t); now == before+1 {
 			break
 		}
 		select {
 		case <-tick.C:
 		case <-late.C:
-			t.Fatalf("gateway_proxy_canceled_total is %d, want %d", l.canceled(t, "all"), before+1)
+			t.Fatalf("gateway_proxy_canceled_total is %d, want %d", l.canceled(t), before+1)
 		}
 	}
 	l.expectSeen(t, "GET / a", false)
@@ -186,7 +185,7 @@ func (l *lane) expectGone(t *testing.T, before int) {
 
 func goneInBody(t *testing.T, l *lane) {
 	t.Helper()
-	before := l.canceled(t, "all")
+	before := l.canceled(t)
 	l.backends[0].play(inTurn(saysOnly(okHead + "Content-Type: text/event-stream\r\n\r\ndata: first\n\n")))
 	c := l.dial(t)
 	c.say(ask("GET", "/", "", ""))

@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -10,7 +11,7 @@ var added = []string{"via: 1.1 apigateway", "x-forwarded-for: 127.0.0.1", "x-for
 
 // with adds header lines to what the gateway adds; both are sorted, and all of more come before or behind by their first letter.
 func with(before []string, rest ...string) []string {
-	return append(append(before[:len(before):len(before)], added...), rest...)
+	return slices.Concat(before, added, rest)
 }
 
 // requestCases are the rows about requests that need more than a message of the corpus.

@@ -155,9 +155,6 @@ func (m *message) get(name string) string { return strings.Join(m.all(name), "|"
 // status is an answer's.
 func (m *message) status() string { return strings.Fields(m.start)[1] }
 
-// method is a request's.
-func (m *message) method() string { return strings.Fields(m.start)[0] }
-
 // brief is a request as the corpus writes it. own is the host of the backend itself.
 func (m *message) brief(own string) string {
 	host := m.get("host")

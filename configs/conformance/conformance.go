@@ -55,8 +55,8 @@ func refused(class Class, name, send, status string) Message {
 }
 
 // broken is a message whose body turns out to be wrong.
-func broken(class Class, name, send, status string) Message {
-	return Message{Name: name, Class: class, Send: send, Statuses: status, Begun: true}
+func broken(class Class, name, send string) Message {
+	return Message{Name: name, Class: class, Send: send, Statuses: "400", Begun: true}
 }
 
 // last says that the connection ends behind the message.

@@ -24,14 +24,14 @@ type pipeline struct {
 	closed bool
 }
 
-func (p *pipeline) Read(b []byte) (int, error)       { return p.Reader.Read(b[:min(len(b), p.piece)]) }
-func (p *pipeline) Write(b []byte) (int, error)      { return p.out.Write(b) }
-func (p *pipeline) Close() error                     { p.closed = true; return nil }
-func (*pipeline) LocalAddr() net.Addr                { return &net.TCPAddr{} }
-func (*pipeline) RemoteAddr() net.Addr               { return &net.TCPAddr{} }
-func (*pipeline) SetDeadline(time.Time) error        { return nil }
-func (*pipeline) SetReadDeadline(time.Time) error    { return nil }
-func (*pipeline) SetWriteDeadline(t time.Time) error { return nil }
+func (p *pipeline) Read(b []byte) (int, error)     { return p.Reader.Read(b[:min(len(b), p.piece)]) }
+func (p *pipeline) Write(b []byte) (int, error)    { return p.out.Write(b) }
+func (p *pipeline) Close() error                   { p.closed = true; return nil }
+func (*pipeline) LocalAddr() net.Addr              { return &net.TCPAddr{} }
+func (*pipeline) RemoteAddr() net.Addr             { return &net.TCPAddr{} }
+func (*pipeline) SetDeadline(time.Time) error      { return nil }
+func (*pipeline) SetReadDeadline(time.Time) error  { return nil }
+func (*pipeline) SetWriteDeadline(time.Time) error { return nil }
 
 // sequence is what becomes of a connection's bytes.
 type sequence struct {
