@@ -51,6 +51,7 @@ func (c *client) send(path, key, more string) error {
 // load is clients that go on asking. Whatever is not answered with 200 is a failure.
 type load struct {
 	address, path, key string
+	fresh              bool          // a new connection for each request
 	ending             chan struct{} // closed: no more requests
 	leaving            chan struct{} // closed: who is told to close its connection does not come back
 	done               sync.WaitGroup
@@ -66,7 +67,23 @@ const pace = 2 * time.Millisecond
 // startLoad starts clients, each with a connection of its own. They end with the test.
 func startLoad(t *testing.T, clients int, p *plane, path, key string) *load {
 	t.Helper()
-	l := &load{address: p.public, path: path, key: key, ending: make(chan struct{}), leaving: make(chan struct{})}
+	return newLoad(p, path, key).start(t, clients)
+}
+
+// startFreshLoad starts clients that make a new connection for each request.
+func startFreshLoad(t *testing.T, clients int, p *plane, path, key string) *load {
+	t.Helper()
+	l := newLoad(p, path, key)
+	l.fresh = true
+	return l.start(t, clients)
+}
+
+func newLoad(p *plane, path, key string) *load {
+	return &load{address: p.public, path: path, key: key, ending: make(chan struct{}), leaving: make(chan struct{})}
+}
+
+func (l *load) start(t *testing.T, clients int) *load {
+	t.Helper()
 	for range clients {
 		l.done.Go(l.work)
 	}
@@ -121,7 +138,7 @@ func (l *load) work() {
 		default:
 			l.note("")
 		}
-		if !last {
+		if !last && !l.fresh {
 			continue
 		}
 		c.close()

@@ -3,10 +3,12 @@ package configs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -49,6 +51,14 @@ func (f *fleet) startControl() *plane {
 // startData starts a data plane and returns when it is ready. edit changes its options before.
 func (f *fleet) startData(id string, edit ...func(*proxy.Options)) *plane {
 	f.t.Helper()
+	p := f.launchData(id, edit...)
+	f.awaitReady(p)
+	return p
+}
+
+// launchData starts a data plane and waits for nothing.
+func (f *fleet) launchData(id string, edit ...func(*proxy.Options)) *plane {
+	f.t.Helper()
 	p := &plane{name: id, log: new(logged), ended: make(chan struct{})}
 	opts := proxy.Options{
 		ControlPlanes: []string{f.grpc}, Listen: freeAddress(f.t), Admin: freeAddress(f.t), ID: id, Cache: filepath.Join(f.dir, "cache-"+id),
@@ -59,12 +69,11 @@ func (f *fleet) startData(id string, edit ...func(*proxy.Options)) *plane {
 	}
 	p.public, p.admin = opts.Listen, opts.Admin
 	if f.spawn {
-		f.exec(p, "dataplane", "--controlplane", f.grpc, "--listen", opts.Listen, "--admin", opts.Admin, "--id", id, "--cache", opts.Cache,
-			"--drain", opts.Drain.String(), "--drain-delay", opts.DrainDelay.String())
+		f.exec(p, "dataplane", "--controlplane", strings.Join(opts.ControlPlanes, ","), "--listen", opts.Listen, "--admin", opts.Admin, "--id", id, "--cache", opts.Cache,
+			"--drain", opts.Drain.String(), "--drain-delay", opts.DrainDelay.String(), fmt.Sprintf("--replace=%v", opts.Replace))
 	} else {
 		f.run(p, func(ctx context.Context) error { return proxy.Run(ctx, opts) })
 	}
-	f.awaitReady(p)
 	return p
 }
 

@@ -11,15 +11,14 @@ const drainCheck = 20 * time.Millisecond
 
 var errDrained = errors.New("the drain is over")
 
-// drain ends the public server: it goes on accepting for the drain delay and stops; requests finish, idle connections end with their
+// drain ends the public server: it goes on accepting for delay and stops; requests finish, idle connections end with their
 // next answer or after 5 s; what is left at the end of the drain is cut and counted.
-func (p *plane) drain() {
+func (p *plane) drain(delay time.Duration) {
 	start := time.Now()
-	p.drains.Store(true)
 	p.server.Drain()
 	_, busy := p.server.Count()
-	p.log.Info("draining", "delay", p.opts.DrainDelay, "drain", p.opts.Drain, "requests", busy, "tunnels", p.tunnels.Len())
-	time.Sleep(p.opts.DrainDelay)
+	p.log.Info("draining", "delay", delay, "drain", p.opts.Drain, "requests", busy, "tunnels", p.tunnels.Len())
+	time.Sleep(delay)
 	ctx, cancel := context.WithTimeoutCause(context.Background(), p.opts.Drain, errDrained)
 	defer cancel()
 	if p.server.Shutdown(ctx) != nil || !p.tunnelsEnd(ctx) {

@@ -76,7 +76,7 @@ func TestDrainWaitsForRequests(t *testing.T) {
 	drained := make(chan struct{})
 	go func() {
 		defer close(drained)
-		p.drain()
+		p.drain(0)
 	}()
 	for { // the listener closes first
 		conn, err := net.Dial("tcp", public.Addr().String())
@@ -108,7 +108,7 @@ func TestDrainCutsAndCountsWhatIsLeft(t *testing.T) {
 	answer := make(chan string, 1)
 	go func() { answer <- get("http://" + public.Addr().String() + "/users") }()
 	<-entered
-	p.drain()
+	p.drain(0)
 	if got := <-answer; !strings.HasPrefix(got, "error") {
 		t.Errorf("the request that was cut got %q, want a broken connection", got)
 	}

@@ -65,6 +65,7 @@ func parseFlags(args []string, stdout, stderr io.Writer) (Options, error) {
 	set.StringVar(&opts.Admin, "admin", "127.0.0.1:6060", "`address` for /metrics /debug/pprof/ /healthz /readyz")
 	set.StringVar(&opts.ID, "id", "", "`name` shown to operators (default: the host name, with --listen and its port)")
 	set.StringVar(&opts.Cache, "cache", "", "`folder` of the last good state, or off (default data/dataplane/<id>)")
+	set.BoolVar(&opts.Replace, "replace", false, "take over from the running data plane of this id and cache, if there is one; it drains")
 	set.DurationVar(&opts.Drain, "drain", 30*time.Second, "how long a shutdown waits for requests under way")
 	set.DurationVar(&opts.DrainDelay, "drain-delay", 0, "how long a shutdown goes on accepting, not ready, before that")
 	set.StringVar(&opts.TLS.Cert, "tls-cert", "", "`file` with the certificate for gRPC, in PEM; with --tls-key and --tls-ca: mutual TLS")
@@ -104,6 +105,9 @@ func (o *Options) settle(args []string) error {
 	}
 	if err := o.settleID(); err != nil {
 		return err
+	}
+	if o.Cache == "off" && o.Replace {
+		return errors.New("--replace: got it with --cache off (want a folder: it is where the running data plane is met)")
 	}
 	if o.Cache != "off" {
 		folder, err := filepath.Abs(cmp.Or(o.Cache, filepath.Join("data", "dataplane", strings.ReplaceAll(o.ID, ":", "_"))))

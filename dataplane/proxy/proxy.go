@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -36,6 +35,7 @@ type Options struct {
 	Cache         string        // folder of the last good state; off: none
 	Drain         time.Duration // how long a shutdown waits for requests under way
 	DrainDelay    time.Duration // how long it goes on accepting before that
+	Replace       bool          // take over from a running process of the same id and cache, if there is one
 	TLS           mtls.Files    // of gRPC; none: plaintext
 	Insecure      bool          // plaintext gRPC beyond loopback
 	Version       string
@@ -60,11 +60,15 @@ type plane struct {
 	gateway *gateway
 	server  *http1.Server
 	certs   *certificateMetrics
+	dir     *cache.Dir         // nil: off, or another process's by now
 	cut     prometheus.Counter // requests and tunnels that a drain did not wait for
 	address boundAddress
 	admin   string // bound admin address
 	drains  atomic.Bool
 	port    atomic.Pointer[string] // of the first configuration; nil: --listen says it
+
+	adminServer *http.Server
+	replaced    string // port of the process that this one takes over from; empty: --listen said it
 }
 
 // Run serves until ctx ends, drains, and returns nil.
@@ -72,30 +76,33 @@ func Run(ctx context.Context, opts Options) (err error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	adminListener, err := bind("--admin", opts.Admin)
+	s, err := openSockets(ctx, opts)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = adminListener.Close() }() // closed by its server, but for a failed start
-	var public net.Listener
-	if opts.Listen != "" {
-		if public, err = bind("--listen", opts.Listen); err != nil {
-			return err
-		}
-		defer func() { _ = public.Close() }() // likewise
-	}
-	p, dir, err := newPlane(opts)
+	defer s.close() // the last of all: a process that is not relieved wants the cache back
+	p, err := newPlane(opts)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, closeCache(dir)) }()
+	defer func() { err = errors.Join(err, p.closeCache()) }()
 	defer p.live.Close()
-	p.address.set(public)
-	p.admin = adminListener.Addr().String()
-	return p.run(ctx, public, adminListener)
+	p.address.set(s.public)
+	p.admin = s.admin.Addr().String()
+	if s.takeover != nil {
+		p.replaced = s.takeover.Port
+	}
+	if err := s.take(ctx); err != nil {
+		return err
+	}
+	if err := p.openState(); err != nil {
+		return err
+	}
+	return p.run(ctx, s)
 }
 
-func newPlane(opts Options) (*plane, *cache.Dir, error) {
+// newPlane makes everything but what another process may still hold.
+func newPlane(opts Options) (*plane, error) {
 	p := &plane{
 		opts: opts, log: opts.Log, meters: prometheus.NewRegistry(),
 		keys: keys.NewTable(), tunnels: new(upstream.Tunnels), holder: new(snapshot.Holder),
@@ -108,45 +115,53 @@ func newPlane(opts Options) (*plane, *cache.Dir, error) {
 		Name: "gateway_tunnels_open", Help: "Tunnels and streams that are open.",
 	}, func() float64 { return float64(p.tunnels.Len()) })
 	if err := errors.Join(p.meters.Register(p.cut), p.meters.Register(tunnels)); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	var err error
 	p.live, err = snapshot.NewLive(snapshot.Deps{Keys: p.keys, Meters: p.meters, Custom: factories(opts.Middleware), Tunnels: p.tunnels, Log: p.log})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if p.gateway, err = newGateway(p.holder, p.live.Refused, p.meters, p.log); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if p.server, err = p.newServer(); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
+	p.adminServer = admin.New(p.meters, p.notReady)
+	return p, nil
+}
+
+// openState opens the cache and takes in what is there.
+func (p *plane) openState() error {
 	creds, err := p.credentials()
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	dir, err := p.openCache()
-	if err != nil {
-		return nil, nil, err
+	if p.dir, err = p.openCache(); err != nil {
+		return err
 	}
 	p.sync, err = configsync.New(configsync.Options{
-		Addresses: opts.ControlPlanes, Credentials: creds, ID: opts.ID, Version: opts.Version, Address: p.address.get,
-		Keys: p.keys, Live: p.live, Holder: p.holder, Cache: dir, Log: p.log, Meters: p.meters,
+		Addresses: p.opts.ControlPlanes, Credentials: creds, ID: p.opts.ID, Version: p.opts.Version, Address: p.address.get,
+		Keys: p.keys, Live: p.live, Holder: p.holder, Cache: p.dir, Log: p.log, Meters: p.meters,
 	})
-	if err != nil {
-		return nil, nil, errors.Join(err, closeCache(dir))
-	}
-	return p, dir, nil
+	return err
 }
 
 // run starts every goroutine. The order of the end: the public server drains, then streams to the control plane tell what is left to
 // tell, then the admin server goes.
-func (p *plane) run(ctx context.Context, public, adminListener net.Listener) error {
+func (p *plane) run(ctx context.Context, s *sockets) error {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	g, ctx := errgroup.WithContext(ctx)
-	adminServer := admin.New(p.meters, p.notReady)
-	g.Go(func() error { return ignoreClosed(adminServer.Serve(adminListener)) })
+	g.Go(func() error {
+		select {
+		case <-s.mine:
+			return ignoreClosed(p.adminServer.Serve(s.admin))
+		case <-ctx.Done():
+			return nil
+		}
+	})
 	g.Go(func() error {
 		p.sync.Run(background)
 		return nil
@@ -160,9 +175,9 @@ func (p *plane) run(ctx context.Context, public, adminListener net.Listener) err
 		return nil
 	})
 	g.Go(func() error {
-		err := p.servePublic(ctx, public)
+		err := p.servePublic(ctx, s)
 		stop()
-		return errors.Join(err, adminServer.Close())
+		return errors.Join(err, p.adminServer.Close())
 	})
 	p.log.Info("data plane started", "version", p.opts.Version, "id", p.opts.ID, "admin", p.admin,
 		"controlplane", p.opts.ControlPlanes, "cache", p.opts.Cache)
@@ -239,7 +254,7 @@ func (p *plane) openCache() (*cache.Dir, error) {
 	}
 	dir, err := cache.Open(p.opts.Cache)
 	if errors.Is(err, cache.ErrLocked) {
-		return nil, fmt.Errorf("--cache: %w (want another --id or --cache)", err)
+		return nil, fmt.Errorf("--cache: %w (want another --id or --cache, or --replace to take over from one that serves)", err)
 	}
 	if err != nil {
 		p.log.Warn("cache cannot be used, goes on without: a restart needs the control plane", "cache", p.opts.Cache, "err", err)
@@ -248,10 +263,13 @@ func (p *plane) openCache() (*cache.Dir, error) {
 	return dir, nil
 }
 
-func closeCache(dir *cache.Dir) error {
-	if dir == nil {
+// closeCache lets go of the cache, if there is one.
+func (p *plane) closeCache() error {
+	if p.dir == nil {
 		return nil
 	}
+	dir := p.dir
+	p.dir = nil
 	return dir.Close()
 }
 

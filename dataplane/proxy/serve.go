@@ -3,44 +3,60 @@ package proxy
 import (
 	"context"
 	"fmt"
-	"net"
 	"time"
 
 	"apigateway/dataplane/internal/configsync"
 )
 
-// servePublic binds the public address if it is not bound yet, serves it until ctx ends, and drains it.
-func (p *plane) servePublic(ctx context.Context, public net.Listener) error {
-	if public == nil {
-		port, ok := p.waitConfigured(ctx)
-		if !ok {
-			return nil
-		}
-		var err error
-		if public, err = bind("port of the configuration, changed by --listen", port); err != nil {
-			return err
-		}
-		p.address.set(public)
-		p.port.Store(&port)
-	} else {
-		p.waitGrace(ctx)
+// servePublic binds the public address if it is not bound yet, serves it until ctx ends or another process takes over, and drains it.
+func (p *plane) servePublic(ctx context.Context, s *sockets) error {
+	if ok, err := p.begin(ctx, s); !ok {
+		return err
 	}
+	public := s.public
 	p.log.Info("serving", "http", p.address.get(), "configured", p.holder.Load() != nil)
 	if p.opts.Started != nil {
 		p.opts.Started(Addresses{HTTP: public.Addr().String(), Admin: p.admin})
 	}
 	served := make(chan error, 1)
 	go func() { served <- p.server.Serve(secured{public, p.holder}) }() //nolint:contextcheck // requests have contexts of their own
+	replaced, end := p.offerPlace(ctx, s)
+	defer end()
 	select {
 	case err := <-served:
 		return fmt.Errorf("serve %s: %w", public.Addr(), err)
+	case <-replaced:
+		p.leaveAdmin()
+		p.drain(0) //nolint:contextcheck // likewise
 	case <-ctx.Done():
+		p.drains.Store(true)
+		p.drain(p.opts.DrainDelay) //nolint:contextcheck // ctx has ended, the drain has a deadline of its own
 	}
-	p.drain() //nolint:contextcheck // ctx has ended, the drain has a deadline of its own
 	if err := ignoreClosed(<-served); err != nil {
 		return fmt.Errorf("serve %s: %w", public.Addr(), err)
 	}
 	return nil
+}
+
+// begin waits until it is time to accept, and reports whether it is: ctx may end before.
+func (p *plane) begin(ctx context.Context, s *sockets) (ok bool, err error) {
+	switch {
+	case s.takeover != nil:
+		return p.takeOver(ctx, s)
+	case s.public != nil:
+		p.waitGrace(ctx)
+		return true, nil
+	}
+	port, ok := p.waitConfigured(ctx)
+	if !ok {
+		return false, nil
+	}
+	if s.public, err = bind("port of the configuration, changed by --listen", port); err != nil {
+		return false, err
+	}
+	p.address.set(s.public)
+	p.port.Store(&port)
+	return true, nil
 }
 
 // waitGrace gives the control plane or the cache their moment to bring the first configuration. Clients of a data plane that restarts wait

@@ -54,7 +54,7 @@ func (s *Server) Close() (requests int) {
 func (s *Server) stop(idleEnd int64) (open []*conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.closing {
+	if !s.closing || idleEnd == 0 {
 		s.idleEnd = idleEnd
 	}
 	s.closing = true
@@ -86,7 +86,7 @@ func (s *Server) openLocked(open []*conn) []*conn {
 
 // quietLocked tells who waits that the last connection has ended.
 func (s *Server) quietLocked() {
-	if !s.closing || len(s.conns) > 0 {
+	if !s.closing || s.accepting > 0 || len(s.conns) > 0 {
 		return
 	}
 	select {

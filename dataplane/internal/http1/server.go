@@ -54,6 +54,7 @@ type Server struct {
 	mu        sync.Mutex
 	listeners map[net.Listener]struct{}
 	conns     map[*conn]struct{}
+	accepting int // calls of Serve that run
 	sweeping  bool
 	closing   bool
 	idleEnd   int64 // on the clock; 0: idle connections may go on
@@ -92,6 +93,7 @@ func (s *Server) Serve(l net.Listener) error {
 	if !s.begin(l) {
 		return http.ErrServerClosed
 	}
+	defer s.acceptsNoMore()
 	for pause := time.Duration(0); ; {
 		nc, err := l.Accept()
 		if err == nil {
@@ -133,6 +135,7 @@ func (s *Server) begin(l net.Listener) bool {
 		return false
 	}
 	s.listeners[l] = struct{}{}
+	s.accepting++
 	if !s.sweeping {
 		s.sweeping = true
 		go s.sweep()
@@ -140,12 +143,20 @@ func (s *Server) begin(l net.Listener) bool {
 	return true
 }
 
-// admit starts a connection, or closes it if too many are open.
+func (s *Server) acceptsNoMore() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.accepting--
+	s.quietLocked()
+}
+
+// admit starts a connection, or closes it if too many are open. One that was accepted in the moment of Shutdown is served: its client
+// knows nothing of that, and may not have been meant for this process (a listener can be shared).
 func (s *Server) admit(nc net.Conn) {
 	limit := s.settings().MaxConns
 	c, enough := s.newConn(nc), !scarce(socketOf(nc))
 	s.mu.Lock()
-	ok := enough && !s.closing && len(s.conns) < limit
+	ok := enough && !(s.closing && s.idleEnd == 0) && len(s.conns) < limit
 	if ok {
 		s.conns[c] = struct{}{}
 	}
