@@ -90,6 +90,9 @@ func settings(c *config.Config) *gatewayv1.Settings {
 		MaxBuckets: c.Limits.RateLimitBuckets,
 		ForwardKey: c.ForwardKey,
 	}
+	if c.TLS != nil {
+		s.Tls = publicTLS(c.TLS)
+	}
 	for _, p := range c.TrustedProxies {
 		s.TrustedProxies = append(s.TrustedProxies, p.String())
 	}
@@ -97,6 +100,14 @@ func settings(c *config.Config) *gatewayv1.Settings {
 		s.MiddlewareConfigs = append(s.MiddlewareConfigs, &gatewayv1.MiddlewareConfig{Name: m.Name, Json: m.JSON})
 	}
 	return s
+}
+
+func publicTLS(t *config.TLS) *gatewayv1.Tls {
+	out := &gatewayv1.Tls{ClientCaFile: t.ClientCAFile, RequireClientCertificate: t.RequireClientCertificate}
+	for _, c := range t.Certificates {
+		out.Certificates = append(out.Certificates, &gatewayv1.Certificate{CertFile: c.CertFile, KeyFile: c.KeyFile})
+	}
+	return out
 }
 
 func service(s *config.Service) *gatewayv1.Service {

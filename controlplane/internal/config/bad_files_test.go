@@ -6,9 +6,9 @@ var badFiles = map[string][]string{
 		`2:11: listener: alias, got * (want the value itself)`,
 	},
 	"alias_bomb": {
-		`1:1: a: unknown field (want port, trusted_proxies, underscore_headers, max_body, transport, listener, limits, middleware_config, services)`,
-		`2:1: b: unknown field (want port, trusted_proxies, underscore_headers, max_body, transport, listener, limits, middleware_config, services)`,
-		`3:1: c: unknown field (want port, trusted_proxies, underscore_headers, max_body, transport, listener, limits, middleware_config, services)`,
+		`1:1: a: unknown field (want port, trusted_proxies, underscore_headers, max_body, transport, listener, tls, limits, middleware_config, services)`,
+		`2:1: b: unknown field (want port, trusted_proxies, underscore_headers, max_body, transport, listener, tls, limits, middleware_config, services)`,
+		`3:1: c: unknown field (want port, trusted_proxies, underscore_headers, max_body, transport, listener, tls, limits, middleware_config, services)`,
 		`4:11: services: alias, got * (want the value itself)`,
 	},
 	"alias_unknown": {
@@ -290,11 +290,26 @@ var badFiles = map[string][]string{
 	"unknown_field_far": {
 		`6:5: services[0].colour: unknown field (want name, route_pattern, urls, middleware, rate_limit_rps, rate_limit_burst, cb_failure_threshold, cb_reset_timeout_seconds, max_body, first_byte_timeout, stream_idle_timeout, timeout, host, upstream_tls, websocket, encoded_slash)`,
 	},
+	"tls": {
+		`4:19: tls.certificates[1].cert_file: same file as tls.certificates[0], got "a.crt" (want each once)`,
+		`4:36: tls.certificates[1].key_file: out of range, got "" (want a path of 1 to 4096 bytes)`,
+		`4:40: tls.certificates[1].password: unknown field (want cert_file, key_file)`,
+		`5:7: tls.certificates[2].cert_file: missing (want a path of 1 to 4096 bytes)`,
+		`6:7: tls.certificates[3]: wrong type, got text (want a mapping)`,
+		`7:3: tls.client_ca: unknown field (want certificates, client_ca_file, require_client_certificate)`,
+		`8:31: tls.require_client_certificate: got no client_ca_file (want one beside it)`,
+	},
+	"tls_empty": {
+		`1:6: tls.certificates: missing (want 1 to 1000 of {cert_file, key_file})`,
+	},
+	"tls_none": {
+		`1:21: tls.certificates: wrong number of items, got 0 (want 1 to 1000)`,
+	},
 	"unknown_global": {
-		`1:1: middlewares: unknown field (want port, trusted_proxies, underscore_headers, max_body, transport, listener, limits, middleware_config, services)`,
+		`1:1: middlewares: unknown field (want port, trusted_proxies, underscore_headers, max_body, transport, listener, tls, limits, middleware_config, services)`,
 	},
 	"unknown_odd_name": {
-		`1:1: "a\nb: c": unknown field (want port, trusted_proxies, underscore_headers, max_body, transport, listener, limits, middleware_config, services)`,
+		`1:1: "a\nb: c": unknown field (want port, trusted_proxies, underscore_headers, max_body, transport, listener, tls, limits, middleware_config, services)`,
 	},
 	"upstream_tls": {
 		`5:29: services[0].upstream_tls.ca_file: out of range, got "" (want a path of 1 to 4096 bytes)`,

@@ -14,6 +14,7 @@ type Config struct {
 	MaxBody               int64          // default of Service.MaxBody
 	Transport             Transport
 	Listener              Listener
+	TLS                   *TLS // of the public port; nil: plain HTTP
 	Limits                Limits
 	ForwardKey            bool               // leave X-API-KEY on the request for the backend
 	Keys                  []Key              // in the order of the file; names and hashes are unique

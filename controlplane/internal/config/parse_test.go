@@ -131,19 +131,23 @@ func TestEverySetting(t *testing.T) {
 			HeadTimeout: 8 * time.Second, BodyTimeout: 9 * time.Second, IdleTimeout: 10 * time.Second,
 			MaxRequests: 11, MaxAge: 12 * time.Second, MaxConnections: 13,
 		},
+		TLS: &TLS{
+			Certificates: []Certificate{{"/etc/a.crt", "/etc/a.key"}, {"b.crt", "b.key"}}, ClientCAFile: "/etc/clients.pem",
+			RequireClientCertificate: true,
+		},
 		Limits:     Limits{RateLimitBuckets: 14},
 		ForwardKey: true,
 		Keys: []Key{
-			{Name: apikey.FileName(apikey.Hash("plain")), Hash: apikey.Hash("plain"), SecretID: apikey.SecretID("plain"), Line: 19, Column: 9},
-			{Name: "alice", Hash: apikey.Hash("secret"), SecretID: apikey.SecretID("secret"), Line: 20, Column: 9},
-			{Name: "bob", Hash: apikey.Hash("hello world"), SecretID: "b94d27b9934d", Line: 21, Column: 9},
+			{Name: apikey.FileName(apikey.Hash("plain")), Hash: apikey.Hash("plain"), SecretID: apikey.SecretID("plain"), Line: 23, Column: 9},
+			{Name: "alice", Hash: apikey.Hash("secret"), SecretID: apikey.SecretID("secret"), Line: 24, Column: 9},
+			{Name: "bob", Hash: apikey.Hash("hello world"), SecretID: "b94d27b9934d", Line: 25, Column: 9},
 		},
 		Middleware: []MiddlewareConfig{
 			{"alpha", []byte(`{"date":"2024-01-01","nested":{"a":1,"b":2},"none":null,"numbers":[1,-2.5,1e3],"on":true,"text":"\u003ca \u0026 b\u003e"}`)},
 			{"zeta", []byte(`{}`)},
 		},
 		Services: []Service{{
-			Name: "first", Line: 33, RoutePattern: "GET api.example.com/first/{id}",
+			Name: "first", Line: 37, RoutePattern: "GET api.example.com/first/{id}",
 			URLs:         []string{"https://a.example.com/base", "http://[::1]:8081", "h2c://b.example:50051", "h2://c.example"},
 			Middleware:   []string{"metrics", "zeta", "auth_apikey", "alpha"},
 			RateLimitRPS: 0.5, RateLimitBurst: 15, CBFailureThreshold: 16, CBResetTimeout: 250 * time.Millisecond, MaxBody: 0,
@@ -151,7 +155,7 @@ func TestEverySetting(t *testing.T) {
 			UpstreamHost: true, WebSocket: false, RefuseEncodedSlash: true,
 			UpstreamTLS: UpstreamTLS{CAFile: "/etc/ca.pem", ServerName: "users.internal", CertFile: "client.pem", KeyFile: "client.key"},
 		}, {
-			Name: "second", Line: 49, RoutePattern: "/second", URLs: []string{"http://b"}, Middleware: []string{"metrics"},
+			Name: "second", Line: 53, RoutePattern: "/second", URLs: []string{"http://b"}, Middleware: []string{"metrics"},
 			RateLimitRPS: 100, RateLimitBurst: 200, CBFailureThreshold: 5, CBResetTimeout: 10 * time.Second,
 			MaxBody: 64 << 10, FirstByteTimeout: 6 * time.Second, StreamIdleTimeout: time.Hour, WebSocket: true,
 		}},

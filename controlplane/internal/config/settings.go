@@ -39,6 +39,7 @@ var globalSettings = object[Config]{
 		"largest request body, for services that do not say otherwise"),
 	nested("transport", transportSettings, func(c *Config) *Transport { return &c.Transport }),
 	nested("listener", listenerSettings, func(c *Config) *Listener { return &c.Listener }),
+	{name: "tls", decode: decodeTLS, nested: tlsSettings.describe()},
 	nested("limits", limitSettings, func(c *Config) *Limits { return &c.Limits }),
 	{name: "middleware_config", decode: decodeMiddlewareConfig, nested: middlewareRows()},
 	{name: "services", decode: decodeServices, want: serviceCount.String() + " services", required: true, meaning: "the routes, each with the settings of a service"},

@@ -40,7 +40,10 @@ func scoped(scope string, rows []Setting) []Setting {
 func prefixed(prefix string, rows []Setting) []Setting {
 	rows = slices.Clone(rows)
 	for i := range rows {
-		rows[i].Name = prefix + "." + rows[i].Name
+		if !strings.HasPrefix(rows[i].Name, "[") { // of a list
+			rows[i].Name = "." + rows[i].Name
+		}
+		rows[i].Name = prefix + rows[i].Name
 	}
 	return rows
 }
