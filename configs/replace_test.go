@@ -155,10 +155,10 @@ func TestReplacementThatFails(t *testing.T) {
 	secret, _ := f.addKey("alice")
 	l := startLoad(t, 2, old, "/users", fileKey)
 	f.awaitLoad(l)
-	for _, lines := range []string{"", "GET / HTTP/1.1\r\n\r\n", `{"version":99,"step":"request"}` + "\n", request("b"), request("a")} {
+	for _, lines := range []string{"", "GET / HTTP/1.1\r\n\r\n", `{"version":99,"step":"request"}` + "\n", asking("b"), asking("a")} {
 		f.halfway(old, lines).Close()
 	}
-	conn := f.halfway(old, request("a"))
+	conn := f.halfway(old, asking("a"))
 	if _, err := io.WriteString(conn, `{"version":1,"step":"take"}`+"\n"); err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +190,7 @@ func TestReplacementThatFails(t *testing.T) {
 	f.awaitEnd(old)
 }
 
-func request(id string) string {
+func asking(id string) string {
 	return fmt.Sprintf(`{"version":1,"step":"request","request":{"id":%q,"listen":"LISTEN","admin":"ADMIN"}}`+"\n", id)
 }
 
