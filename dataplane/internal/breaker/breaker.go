@@ -9,6 +9,8 @@
 //     breaker stays half-open and the very next request is the next probe.
 //   - A permit counts once. Results of permits given before the last change of state, or before a Reset, are dropped.
 //   - Reset, new settings on the run, the text of the last failure.
+//   - While a breaker is calm (closed, and no failure counted since the last success), a success changes nothing. Such requests take no lock
+//     and gobreaker hears nothing of them; it is asked afterwards for one that failed, as if it had been asked before.
 //
 // It knows no HTTP: what a failure is, its callers say. All methods are safe for concurrent use.
 package breaker
@@ -16,6 +18,7 @@ package breaker
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sony/gobreaker/v2"
@@ -87,6 +90,7 @@ type Status struct {
 // Breaker guards one service. Make it with New.
 type Breaker struct {
 	onChange func(from, to State)
+	calm     atomic.Uint64 // the generation, and 1, while the breaker is calm; 0: it is not
 
 	mu         sync.Mutex
 	settings   Settings
@@ -108,10 +112,9 @@ type Breaker struct {
 // change is a transition that onChange has yet to hear of.
 type change struct{ from, to State }
 
-// ticket is the shared part of all copies of one Permit. All fields are guarded by Breaker.mu.
+// ticket is what a Permit that is not a calm one's stands for. All fields are guarded by Breaker.mu.
 type ticket struct {
-	breaker    *Breaker
-	serial     uint64 // raised when the permit is spent: copies of it are void from then on
+	serial     uint64 // raised when the permit is spent: it is void from then on
 	generation uint64
 	done       func(error) // gobreaker's callback: called once at most
 	next       *ticket     // in Breaker.free
@@ -123,6 +126,7 @@ type ticket struct {
 func New(s Settings, onChange func(from, to State)) *Breaker {
 	b := &Breaker{settings: s, onChange: onChange}
 	b.inner = b.newInner()
+	b.calmLocked()
 	return b
 }
 
@@ -148,9 +152,27 @@ func (b *Breaker) newInner() *gobreaker.TwoStepCircuitBreaker[any] {
 	})
 }
 
+// Pass is Allow for a calm breaker, which needs no clock. The result is false if the breaker is not calm: ask Allow.
+func (b *Breaker) Pass() (p Permit, ok bool) {
+	calm := b.calm.Load()
+	return Permit{breaker: b, calm: calm}, calm != 0
+}
+
+// calmLocked follows state, failures and generation.
+func (b *Breaker) calmLocked() {
+	calm := uint64(0)
+	if b.state == Closed && b.failures == 0 {
+		calm = b.generation + 1
+	}
+	b.calm.Store(calm)
+}
+
 // Allow asks to send one request. If ok, the caller owes one Permit.Done; if not, the request is to be refused, and
 // RetryAfter says for how long.
 func (b *Breaker) Allow(now time.Time) (p Permit, ok bool) {
+	if p, ok = b.Pass(); ok {
+		return p, true
+	}
 	b.mu.Lock()
 	if b.state != Closed && now.Before(b.nextProbe) {
 		b.mu.Unlock()
@@ -172,7 +194,7 @@ func (b *Breaker) Allow(now time.Time) (p Permit, ok bool) {
 func (b *Breaker) issueLocked(done func(error), now time.Time) Permit {
 	t := b.free
 	if t == nil {
-		t = &ticket{breaker: b}
+		t = new(ticket)
 	} else {
 		b.free = t.next
 	}
@@ -181,10 +203,10 @@ func (b *Breaker) issueLocked(done func(error), now time.Time) Permit {
 		b.probe = t
 		b.nextProbe = now.Add(probeTimeout)
 	}
-	return Permit{ticket: t, serial: t.serial}
+	return Permit{breaker: b, ticket: t, serial: t.serial}
 }
 
-// spendLocked voids all copies of t's permit and returns gobreaker's callback.
+// spendLocked voids t's permit and returns gobreaker's callback.
 func (b *Breaker) spendLocked(t *ticket) func(error) {
 	done := t.done
 	t.serial++
@@ -269,9 +291,10 @@ func (b *Breaker) settleLocked(now time.Time) {
 	}
 }
 
-// unlock unlocks and delivers the changes. One goroutine delivers at a time: with more, the last one told might not be
+// unlock finds out whether the breaker is calm now, unlocks, and delivers the changes. One goroutine delivers at a time: with more, the last one told might not be
 // the last that happened.
 func (b *Breaker) unlock() {
+	b.calmLocked()
 	if b.telling || len(b.changes) == 0 {
 		b.mu.Unlock()
 		return

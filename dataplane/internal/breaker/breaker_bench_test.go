@@ -1,6 +1,7 @@
 package breaker
 
 import (
+	"math"
 	"testing"
 	"time"
 )
@@ -18,6 +19,7 @@ func BenchmarkAllowDone(b *testing.B) {
 	}{
 		{"result=success", New(settings, nil), Success},
 		{"result=ignored", New(settings, nil), Ignored},
+		{"result=failure", New(Settings{FailureThreshold: math.MaxInt}, nil), Failure},
 		{"result=refused", open, Ignored},
 	}
 	for _, bm := range benchmarks {

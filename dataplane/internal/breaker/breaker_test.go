@@ -18,13 +18,13 @@ var (
 func at(d time.Duration) time.Time { return start.Add(d) }
 
 // allow returns the permit that must be given at now.
-func allow(t *testing.T, b *Breaker, now time.Time) Permit {
+func allow(t *testing.T, b *Breaker, now time.Time) *Permit {
 	t.Helper()
 	p, ok := b.Allow(now)
 	if !ok {
 		t.Fatalf("Allow(%v) = refused, want permitted; status %+v", now.Sub(start), b.Status())
 	}
-	return p
+	return &p
 }
 
 func refuse(t *testing.T, b *Breaker, now time.Time) {
@@ -149,27 +149,28 @@ func TestAbandonedProbeIsSpent(t *testing.T) {
 func TestDoneCountsOnce(t *testing.T) {
 	b := New(settings, nil)
 	p := allow(t, b, start)
-	dup := p
 	p.Done(Failure, errDown, start)
-	q := allow(t, b, start) // takes over p's ticket
+	q := allow(t, b, start)
+	q.Done(Failure, errDown, start)
+	r := allow(t, b, start) // takes over q's ticket
 	for range 5 {
 		p.Done(Failure, errDown, start)
-		dup.Done(Failure, errDown, start)
+		q.Done(Failure, errDown, start)
 	}
-	if got := b.Status().ConsecutiveFailures; got != 1 {
-		t.Errorf("ConsecutiveFailures = %d, want 1", got)
+	if got := b.Status().ConsecutiveFailures; got != 2 {
+		t.Errorf("ConsecutiveFailures = %d, want 2", got)
 	}
-	q.Done(Success, nil, start)
+	r.Done(Success, nil, start)
 	if got := b.Status().ConsecutiveFailures; got != 0 {
 		t.Errorf("ConsecutiveFailures after a success = %d, want 0", got)
 	}
-	Permit{}.Done(Failure, errDown, start)
+	new(Permit).Done(Failure, errDown, start)
 }
 
 func TestReset(t *testing.T) {
 	changes := 0
 	b := New(settings, func(State, State) { changes++ })
-	late := []Permit{allow(t, b, start), allow(t, b, start), allow(t, b, start)}
+	late := []*Permit{allow(t, b, start), allow(t, b, start), allow(t, b, start)}
 	fail(t, b, 3)
 	probe := allow(t, b, at(10*time.Second))
 	b.Reset(at(11 * time.Second))

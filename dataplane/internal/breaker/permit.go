@@ -9,27 +9,49 @@ import (
 // maxError bounds Status.LastError, in bytes: it travels in every heartbeat.
 const maxError = 256
 
-// Permit lets one request pass. Copies stand for the same permit. The zero Permit reports nothing.
+// Permit lets one request pass. It is not to be copied once it may be reported, and belongs to one goroutine at a time. The zero Permit
+// reports nothing.
 type Permit struct {
-	ticket *ticket
-	serial uint64
+	breaker *Breaker // nil: nothing to report, or no more
+	calm    uint64   // not 0: given by a calm breaker, of that generation, and 1
+	ticket  *ticket  // otherwise
+	serial  uint64
 }
 
-// Done reports how the request ended. The first call counts, on whichever copy; later ones do nothing, and neither does
-// a result that comes too late: after the breaker changed its state, after a Reset, or from a probe that was abandoned.
-// cause is kept as Status.LastError if r is Failure; it may be nil.
-func (p Permit) Done(r Result, cause error, now time.Time) {
-	if p.ticket == nil {
+// Passed is Done for a Success that changes nothing, which needs no clock. The result is false if it might: call Done.
+func (p *Permit) Passed() bool {
+	if p.breaker != nil && (p.calm == 0 || p.breaker.calm.Load() != p.calm) {
+		return false
+	}
+	p.breaker = nil
+	return true
+}
+
+// Done reports how the request ended. The first call counts; later ones do nothing, and neither does a result that comes too late: after
+// the breaker changed its state, after a Reset, or from a probe that was abandoned. cause is kept as Status.LastError if r is Failure; it
+// may be nil.
+func (p *Permit) Done(r Result, cause error, now time.Time) {
+	b := p.breaker
+	if b == nil || r == Success && p.Passed() {
+		return
+	}
+	p.breaker = nil
+	if r == Ignored && p.calm != 0 {
 		return
 	}
 	text := ""
 	if r == Failure && cause != nil {
 		text = bounded(cause.Error()) // foreign code: outside the lock
 	}
-	b := p.ticket.breaker
 	b.mu.Lock()
-	if p.ticket.serial == p.serial {
+	switch {
+	case p.calm == 0 && p.ticket.serial == p.serial:
 		b.reportLocked(p.ticket, r, text, now)
+	case p.calm == b.generation+1:
+		done, err := b.inner.Allow()
+		if err == nil { // always: the breaker is closed
+			b.countLocked(done, r, text, now)
+		}
 	}
 	b.unlock()
 }
@@ -38,9 +60,12 @@ func (p Permit) Done(r Result, cause error, now time.Time) {
 func (b *Breaker) reportLocked(t *ticket, r Result, text string, now time.Time) {
 	current := t.generation == b.generation
 	done := b.spendLocked(t)
-	if !current {
-		return // gobreaker would move from open to half-open on hearing of it
+	if current { // else gobreaker would move from open to half-open on hearing of it
+		b.countLocked(done, r, text, now)
 	}
+}
+
+func (b *Breaker) countLocked(done func(error), r Result, text string, now time.Time) {
 	switch r {
 	case Success:
 		b.failures = 0

@@ -30,6 +30,7 @@ type Attempt struct {
 	Stream    bool   // a gRPC call: it may last, and its answer may be a long time coming
 	WebSocket bool   // the client asks for a tunnel and may have one
 	Tunnels   *Tunnels
+	Begun     time.Time // when it was made; zero: now
 	ConnectBy time.Time // a connection must stand by then; zero: the transport's timeout alone
 	Deadline  time.Time // of the whole request; zero: none
 
@@ -44,7 +45,9 @@ type Attempt struct {
 func (a *Attempt) Answered(status int) {
 	a.answered = true
 	if status < http.StatusInternalServerError {
-		a.permit.Done(breaker.Success, nil, time.Now())
+		if !a.permit.Passed() {
+			a.permit.Done(breaker.Success, nil, time.Now())
+		}
 		a.x.Settle(exchange.Outcome{})
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"apigateway/dataplane/internal/breaker"
@@ -47,7 +48,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	x := exchange.From(r.Context())
-	c := call{handler: h, w: w, r: r, x: x, attempt: Attempt{
+	c := calls.Get().(*call)
+	*c = call{handler: h, w: w, r: r, x: x, attempt: Attempt{
 		Settings: h.settings, Path: path, WebSocket: webSocket, Tunnels: h.cluster.deps.Tunnels,
 		Body: newBody(w, r, h.settings, stream), Stream: stream, x: x,
 	}}
@@ -55,7 +57,14 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.attempt.Deadline = x.Start.Add(h.settings.Timeout)
 	}
 	c.run(r.Context())
+	if !c.attempt.Backend.http2() { // else goroutines of the transport may still know the attempt
+		*c = call{}
+		calls.Put(c)
+	}
 }
+
+// calls keeps what requests need on their way, but for those that ended in a panic.
+var calls = sync.Pool{New: func() any { return new(call) }}
 
 // call is one request on its way through the attempts.
 type call struct {
@@ -74,7 +83,7 @@ func (c *call) run(ctx context.Context) {
 	now := time.Now()
 	c.first = int((c.cluster.turn.Add(1) - 1) % uint32(len(c.targets)))
 	t := c.pick(now)
-	connectBy := now.Add(connectBudget)
+	c.attempt.Begun, c.attempt.ConnectBy = now, now.Add(connectBudget)
 	for retried := false; ; {
 		o := c.try(ctx, t)
 		switch {
@@ -82,15 +91,15 @@ func (c *call) run(ctx context.Context) {
 			c.answered(&o)
 			return
 		case !retried && ctx.Err() == nil && c.repeatable(o.Stage):
-			retried = true
+			retried, c.attempt.Begun = true, time.Now()
 			continue // the watch still waits for its result
 		}
 		now = time.Now()
 		c.attempt.permit.Done(o.result(), o.Err, now)
-		if c.movable(&o) && now.Before(connectBy) {
+		if c.movable(&o) && now.Before(c.attempt.ConnectBy) {
 			c.tried = append(c.tried, t)
 			if next := c.pick(now); next != nil {
-				t, c.attempt.ConnectBy = next, connectBy
+				t, c.attempt.Begun = next, now
 				continue
 			}
 		}
@@ -133,7 +142,11 @@ func (c *call) pick(now time.Time) *target {
 		if c.lastly || !c.possible(t) {
 			continue
 		}
-		if permit, ok := t.watch.Allow(now); ok {
+		permit, ok := t.watch.Pass()
+		if !ok {
+			permit, ok = t.watch.Allow(now)
+		}
+		if ok {
 			c.attempt.permit = permit
 			return t
 		}

@@ -68,7 +68,9 @@ func (f *round) run(ctx context.Context, pool *h1.Pool) Outcome {
 		return f.unmade(err)
 	}
 	f.conn = conn
-	f.begun = time.Now()
+	if f.begun = f.a.Begun; !conn.Reused || f.begun.IsZero() {
+		f.begun = time.Now()
+	}
 	f.limit = or(f.a.Settings.FirstByteTimeout, f.settings.FirstByteTimeout)
 	latest := f.begun.Add(f.limit)
 	if !f.deadline.IsZero() && f.deadline.Before(latest) {

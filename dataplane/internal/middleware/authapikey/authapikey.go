@@ -83,7 +83,8 @@ func (a *auth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	hash := keys.HashOf(values[0])
-	id, verdict := a.Keys.Verify(hash, time.Now())
+	x := exchange.From(r.Context())
+	id, verdict := a.Keys.Verify(hash, x.Begun())
 	if verdict != keys.OK || id == nil {
 		a.refuse(w, r, "", verdict.String())
 		return
@@ -92,7 +93,6 @@ func (a *auth) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.refuse(w, r, id.Name, "not allowed for service")
 		return
 	}
-	x := exchange.From(r.Context())
 	x.Key, x.KeyHash = id, hash
 	if a.ForwardKey {
 		r.Header[nameField] = []string{id.Name}

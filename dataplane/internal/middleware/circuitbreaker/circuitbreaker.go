@@ -54,7 +54,10 @@ func New(cfg Config, deps Deps) (chain.Middleware, error) {
 
 func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := exchange.From(r.Context())
-	permit, ok := g.Breaker.Allow(time.Now())
+	permit, ok := g.Breaker.Pass()
+	if !ok {
+		permit, ok = g.Breaker.Allow(time.Now())
+	}
 	if !ok {
 		g.refuse(w, r, x)
 		return
@@ -90,7 +93,9 @@ func (c *call) Settled(x *exchange.Exchange) {
 	c.told = true
 	switch x.Outcome.Failed {
 	case exchange.None:
-		c.permit.Done(breaker.Success, nil, time.Now())
+		if !c.permit.Passed() {
+			c.permit.Done(breaker.Success, nil, time.Now())
+		}
 	case exchange.Upstream:
 		c.permit.Done(breaker.Failure, cause(x.Outcome), time.Now())
 	default:

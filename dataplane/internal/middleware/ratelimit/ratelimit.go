@@ -38,7 +38,7 @@ type Config struct {
 type Deps struct {
 	Buckets *limiter.Table     // the service's own
 	Limited prometheus.Counter // the service's own, see Metrics
-	Now     func() int64       // monotonic nanoseconds, never negative; nil: since the process started
+	Now     func() int64       // monotonic nanoseconds, never negative; nil: of the request's begin, since the process started
 	Log     *slog.Logger       // tells each decision at level debug; nil: slog.Default()
 }
 
@@ -50,15 +50,10 @@ type limit struct {
 
 var processStart = time.Now()
 
-func sinceStart() int64 { return int64(time.Since(processStart)) }
-
 // New returns the middleware of one service.
 func New(cfg Config, deps Deps) (chain.Middleware, error) {
 	if deps.Buckets == nil || deps.Limited == nil {
 		return nil, errors.New("rate_limit: no buckets or no counter")
-	}
-	if deps.Now == nil {
-		deps.Now = sinceStart
 	}
 	if deps.Log == nil {
 		deps.Log = slog.Default()
@@ -68,7 +63,7 @@ func New(cfg Config, deps Deps) (chain.Middleware, error) {
 
 func (l *limit) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := exchange.From(r.Context())
-	d := l.Buckets.Take(client(x), l.Now())
+	d := l.Buckets.Take(client(x), l.now(x))
 	if !d.OK {
 		l.refuse(w, r, x, d)
 		return
@@ -78,6 +73,13 @@ func (l *limit) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			slog.Int64("remaining", d.Remaining), slog.String("request_id", x.RequestID))
 	}
 	l.next.ServeHTTP(w, r)
+}
+
+func (l *limit) now(x *exchange.Exchange) int64 {
+	if l.Now != nil {
+		return l.Now()
+	}
+	return max(0, int64(x.Begun().Sub(processStart)))
 }
 
 func client(x *exchange.Exchange) limiter.Client {
