@@ -212,6 +212,28 @@ func TestCompact(t *testing.T) {
 	check(t, c, m)
 }
 
+// A checkpoint that a newer state overtakes is given up, which is nobody's error.
+func TestReplaceOvertakesCompact(t *testing.T) {
+	d, m := open(t, t.TempDir()), newModel()
+	m.change(nil, "a")
+	must(t, d.Replace(keysPart, m.state, slices.Values(m.list())))
+	reading, goOn := make(chan struct{}), make(chan struct{})
+	list := m.list()
+	d.Compact(keysPart, m.state, func(yield func(Entry) bool) {
+		close(reading)
+		<-goOn
+		slices.Values(list)(yield)
+	}, func(err error) { t.Errorf("told of a checkpoint that was overtaken: %v", err) })
+	<-reading
+	m.change([]string{"a"}, "b")
+	must(t, d.Replace(keysPart, m.state, slices.Values(m.list())))
+	close(goOn)
+	must(t, d.Append(keysPart, []*gatewayv1.Record{m.change(nil, "c")}))
+	_, c, err := reload(t, d)
+	must(t, err)
+	check(t, c, m)
+}
+
 // A part that could not be written is whole again after the next checkpoint, with what came meanwhile.
 func TestRecovery(t *testing.T) {
 	d, m := open(t, t.TempDir()), newModel()

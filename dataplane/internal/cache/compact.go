@@ -19,12 +19,12 @@ func (d *Dir) NeedsCheckpoint(part gatewayv1.Part) bool {
 	return f.tail == nil && (f.out == nil || f.size-f.checkpoint > max(compactFrom, f.checkpoint))
 }
 
-// errSuperseded says that Replace wrote the part while a checkpoint was being written.
-var errSuperseded = errors.New("cache: superseded by a newer state")
+// errOvertaken says that Replace wrote a newer state while a checkpoint was being written, which is given up.
+var errOvertaken = errors.New("overtaken")
 
-// Compact writes a part as a new checkpoint in the background and then calls done, which may be nil, with what came of it.
+// Compact writes a part as a new checkpoint in the background and then calls done with what came of it.
 // entries are what the file holds now; they are read by another goroutine and must not change. Append goes on meanwhile.
-// If a checkpoint is being written already, Compact does nothing and does not call done.
+// done is not called if a checkpoint is being written already, which is all then, or if Replace overtakes this one.
 func (d *Dir) Compact(part gatewayv1.Part, s State, entries iter.Seq[Entry], done func(error)) {
 	f := d.file(part)
 	f.mu.Lock()
@@ -36,7 +36,7 @@ func (d *Dir) Compact(part gatewayv1.Part, s State, entries iter.Seq[Entry], don
 	f.tail = mine
 	d.compacting.Go(func() {
 		err := f.compact(s, entries, mine)
-		if done != nil {
+		if !errors.Is(err, errOvertaken) {
 			done(err)
 		}
 	})
@@ -50,7 +50,7 @@ func (f *file) compact(s State, entries iter.Seq[Entry], mine *tail) error {
 		if err == nil {
 			w.discard()
 		}
-		return errors.Join(err, errSuperseded)
+		return errOvertaken
 	}
 	f.tail = nil
 	if err != nil {
