@@ -92,10 +92,13 @@ func (n *network) copy(to, from net.Conn) {
 	defer to.Close()
 	defer from.Close()
 	buf := make([]byte, 4096)
-	left := 1 << 30 // bytes until a fault
+	const far = 1 << 30
+	left := far // bytes until a fault
 	for {
 		size := len(buf)
-		if n.bad.Load() {
+		if !n.bad.Load() {
+			left = far
+		} else {
 			left = min(left, rand.IntN(30_000))
 			size = 1 + rand.IntN(200)
 			time.Sleep(time.Duration(rand.IntN(2000)) * time.Microsecond)
@@ -109,7 +112,7 @@ func (n *network) copy(to, from net.Conn) {
 			_, _ = to.Write(buf[:left])
 			return
 		}
-		left -= read
+		left = max(0, left-read) // it may have become good
 		if _, werr := to.Write(buf[:read]); err != nil || werr != nil {
 			return
 		}

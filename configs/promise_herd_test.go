@@ -42,9 +42,9 @@ func TestHerdIsSurvived(t *testing.T) {
 	f.awaitAllServing(len(all.all))
 	took, peak := time.Since(back), watch()
 	t.Logf("%d data planes: %v for the first time, %v after the restart; memory %d kB at rest, at most %d kB after the restart, garbage included",
-		herd(), first.Round(time.Millisecond), took.Round(time.Millisecond), steady.bytes>>10, peak>>10)
-	if peak >= 3*steady.bytes {
-		t.Errorf("the herd took up to %d bytes, want less than three times %d", peak, steady.bytes)
+		herd(), first.Round(time.Millisecond), took.Round(time.Millisecond), steady.bytes()>>10, peak>>10)
+	if peak >= 3*steady.bytes() {
+		t.Errorf("the herd took up to %d bytes, want less than three times %d", peak, steady.bytes())
 	}
 	again := 0
 	for _, w := range all.all {

@@ -3,9 +3,7 @@ package configs
 import (
 	"context"
 	"fmt"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -55,10 +53,10 @@ func TestSlowReaderHarmsOnlyItself(t *testing.T) {
 	for i := range rounds {
 		loudly = append(loudly, f.churn(fmt.Sprint("loudly-", i), size.changes/rounds)...)
 		if u := f.usage(control); f.dataplanes()["slow"].GetState() == gatewayv1.DataPlaneState_DATA_PLANE_STATE_LAGGING {
-			stalled.bytes, stalled.goroutines = max(stalled.bytes, u.bytes), max(stalled.goroutines, u.goroutines)
+			stalled = usage{heap: max(stalled.heap, u.heap), stacks: max(stalled.stacks, u.stacks), goroutines: max(stalled.goroutines, u.goroutines)}
 		}
 	}
-	if stalled.bytes == 0 {
+	if stalled.heap == 0 {
 		t.Fatal("the slow one is gone before it could cost anything")
 	}
 	last := loudly[len(loudly)-1].revision
@@ -70,8 +68,8 @@ func TestSlowReaderHarmsOnlyItself(t *testing.T) {
 
 	snapshot := slow.largest
 	t.Logf("memory of the control plane: %d kB with the slow reader, %d kB once it has read; a snapshot has %d kB; it converged within %v",
-		stalled.bytes>>10, settled.bytes>>10, snapshot>>10, took.Round(time.Millisecond))
-	if cost := stalled.bytes - settled.bytes; cost > 2*snapshot {
+		stalled.bytes()>>10, settled.bytes()>>10, snapshot>>10, took.Round(time.Millisecond))
+	if cost := stalled.bytes() - settled.bytes(); cost > 2*snapshot {
 		t.Errorf("the slow reader cost %d bytes, want at most two snapshots of %d", cost, snapshot)
 	}
 	if cost := stalled.goroutines - settled.goroutines; cost > 20 {
@@ -163,35 +161,4 @@ func (s *followers) latency(changes []change, except *follower) string {
 		return took[int(q*float64(len(took)-1))].Round(10 * time.Microsecond)
 	}
 	return fmt.Sprintf("p50 %v, p90 %v, p99 %v, max %v of %d arrivals", at(0.5), at(0.9), at(0.99), at(1), len(took))
-}
-
-// usage is what a plane of its own process has in use.
-type usage struct {
-	bytes       int // heap and stacks, without garbage and pools
-	goroutines  int
-	descriptors int
-}
-
-var inUse = regexp.MustCompile(`(?m)^# (?:HeapAlloc|Stack) = (\d+)`)
-
-func (f *fleet) usage(p *plane) (u usage) {
-	f.t.Helper()
-	var page answer
-	for range 2 { // it takes two collections to empty a pool
-		var err error
-		if page, err = f.try(p.admin, "/debug/pprof/heap?gc=1&debug=1", ""); err != nil {
-			f.t.Fatal(err)
-		}
-	}
-	found := inUse.FindAllStringSubmatch(page.body, -1)
-	if len(found) != 2 {
-		f.t.Fatalf("%s tells %q, want heap and stacks", p.name, found)
-	}
-	for _, m := range found {
-		n, _ := strconv.Atoi(m[1])
-		u.bytes += n
-	}
-	series := f.metrics(p)
-	u.goroutines, u.descriptors = int(series["go_goroutines"]), int(series["process_open_fds"])
-	return u
 }
