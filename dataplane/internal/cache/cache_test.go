@@ -171,6 +171,20 @@ func TestUnwritableFolder(t *testing.T) {
 	d.Compact(keysPart, m.state, slices.Values(m.list()), func(error) { t.Error("Compact wrote") })
 }
 
+// fill appends 4.5 MiB of records that change the one entry a.
+func fill(tb testing.TB, d *Dir, m *model) {
+	tb.Helper()
+	big := strings.Repeat("x", 100<<10)
+	for range 45 {
+		rec := m.change(nil, "a")
+		rec.Puts[0].Value = append(rec.Puts[0].Value, big...)
+		m.entries[Ref{gatewayv1.Kind_KIND_KEY, "a"}] = rec.Puts[0].Value
+		m.state.Digest = gatewayv1.EntryDigest(gatewayv1.Kind_KIND_KEY, "a", rec.Puts[0].Value)
+		rec.DigestAfter = m.state.Digest.Bytes()
+		must(tb, d.Append(keysPart, []*gatewayv1.Record{rec}))
+	}
+}
+
 func TestCompact(t *testing.T) {
 	d, m := open(t, t.TempDir()), newModel()
 	m.change(nil, "a")
@@ -178,15 +192,7 @@ func TestCompact(t *testing.T) {
 	if d.NeedsCheckpoint(keysPart) {
 		t.Fatal("NeedsCheckpoint after Replace = true")
 	}
-	big := strings.Repeat("x", 100<<10)
-	for range 45 { // 4.5 MiB of journal
-		rec := m.change(nil, "a")
-		rec.Puts[0].Value = append(rec.Puts[0].Value, big...)
-		m.entries[Ref{gatewayv1.Kind_KIND_KEY, "a"}] = rec.Puts[0].Value
-		m.state.Digest = gatewayv1.EntryDigest(gatewayv1.Kind_KIND_KEY, "a", rec.Puts[0].Value)
-		rec.DigestAfter = m.state.Digest.Bytes()
-		must(t, d.Append(keysPart, []*gatewayv1.Record{rec}))
-	}
+	fill(t, d, m)
 	if !d.NeedsCheckpoint(keysPart) {
 		t.Fatal("NeedsCheckpoint = false, want true above 4 MiB")
 	}
@@ -206,6 +212,31 @@ func TestCompact(t *testing.T) {
 	must(t, err)
 	if info.Size() > 1<<20 {
 		t.Errorf("file has %d bytes after Compact, want less than 1 MiB", info.Size())
+	}
+	_, c, err := reload(t, d)
+	must(t, err)
+	check(t, c, m)
+}
+
+// A disk with room for records and none for a checkpoint is not asked again with each record.
+func TestFailedCompactWaits(t *testing.T) {
+	d, m := open(t, t.TempDir()), newModel()
+	m.change(nil, "a")
+	must(t, d.Replace(keysPart, m.state, slices.Values(m.list())))
+	fill(t, d, m)
+	must(t, os.Rename(d.Path(), d.Path()+".away"))
+	done := make(chan error)
+	d.Compact(keysPart, m.state, slices.Values(m.list()), func(err error) { done <- err })
+	if err := <-done; err == nil {
+		t.Fatal("Compact in a folder that is gone = nil, want an error")
+	}
+	must(t, os.Rename(d.Path()+".away", d.Path()))
+	if d.NeedsCheckpoint(keysPart) {
+		t.Error("NeedsCheckpoint after one that failed = true")
+	}
+	fill(t, d, m)
+	if !d.NeedsCheckpoint(keysPart) {
+		t.Error("NeedsCheckpoint with 4 MiB more = false")
 	}
 	_, c, err := reload(t, d)
 	must(t, err)

@@ -7,8 +7,8 @@ import (
 	gatewayv1 "apigateway/proto/gateway/v1"
 )
 
-// NeedsCheckpoint reports whether Compact is due: the journal is larger than the checkpoint and 4 MiB, or the file cannot
-// be appended to after an error. It is false while a checkpoint is being written.
+// NeedsCheckpoint reports whether Compact is due: the journal is larger than the checkpoint and 4 MiB, and has grown by 4 MiB since
+// the last one that failed, or the file cannot be appended to after an error. It is false while a checkpoint is being written.
 func (d *Dir) NeedsCheckpoint(part gatewayv1.Part) bool {
 	if d.unwritable != nil {
 		return false
@@ -16,7 +16,8 @@ func (d *Dir) NeedsCheckpoint(part gatewayv1.Part) bool {
 	f := d.file(part)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.tail == nil && (f.out == nil || f.size-f.checkpoint > max(compactFrom, f.checkpoint))
+	large := f.size-f.checkpoint > max(compactFrom, f.checkpoint) && f.size >= f.retryAt
+	return f.tail == nil && (f.out == nil || large)
 }
 
 // errOvertaken says that Replace wrote a newer state while a checkpoint was being written, which is given up.
@@ -52,7 +53,7 @@ func (f *file) compact(s State, entries iter.Seq[Entry], mine *tail) error {
 		}
 		return errOvertaken
 	}
-	f.tail = nil
+	f.tail, f.retryAt = nil, f.size+compactFrom
 	if err != nil {
 		return err
 	}

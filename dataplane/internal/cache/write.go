@@ -29,6 +29,7 @@ type file struct {
 	chain      chain
 	size       int64 // where the next frame goes
 	checkpoint int64 // where the journal begins
+	retryAt    int64 // the size from which on a checkpoint that failed is tried again
 	tail       *tail // not nil while a new checkpoint is being written
 }
 
@@ -203,7 +204,7 @@ func (f *file) install(w *newFile) error {
 	if err := f.dir.syncFolder(f.dir.path); err != nil {
 		return fmt.Errorf("cache %s: %w", f.path(), errors.Join(err, w.out.Close()))
 	}
-	f.out, f.chain, f.size, f.checkpoint = w.out, w.chain, w.size, w.size
+	f.out, f.chain, f.size, f.checkpoint, f.retryAt = w.out, w.chain, w.size, w.size, 0
 	return nil
 }
 
