@@ -52,7 +52,10 @@ func dial(ctx context.Context, h *host, s Settings) (*Conn, error) {
 		},
 	}
 	cc, err := transport.NewClientConn(ctx, "http", h.addr)
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, errClosed
+	case err != nil:
 		return nil, err
 	}
 	c.cc = cc
