@@ -83,9 +83,10 @@ func Open(files Files) (*Set, error) {
 	if files.ClientCA != "" {
 		s.clients = watch(authoritiesOf, named{"client_ca_file", files.ClientCA})
 	}
-	if _, errs := s.look(func(tls.Certificate) error { return nil }); len(errs) > 0 {
+	if _, errs := s.lookLocked(func(tls.Certificate) error { return nil }); len(errs) > 0 { // nobody else has s yet
 		return nil, errs[0]
 	}
+	s.current.Store(s.configLocked())
 	s.outer = &tls.Config{
 		MinVersion: tls.VersionTLS12, // what a connection that fails early says it wants
 		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
@@ -104,17 +105,22 @@ func (s *Set) Config() *tls.Config { return s.outer }
 // Refresh looks whether files have changed, and serves what is good of them from the next handshake on. It returns each problem once, until
 // the files are others again. One that keeps failing to be read is told once.
 func (s *Set) Refresh(now time.Time) (changed bool, errs []error) {
-	return s.look(func(c tls.Certificate) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	changed, errs = s.lookLocked(func(c tls.Certificate) error {
 		if end := c.Leaf.NotAfter; now.After(end) {
 			return fmt.Errorf("expired at %s", end.UTC().Format(time.RFC3339))
 		}
 		return nil
 	})
+	if changed {
+		s.current.Store(s.configLocked())
+	}
+	return changed, errs
 }
 
-func (s *Set) look(accept func(tls.Certificate) error) (changed bool, errs []error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// lookLocked reads the files. Certificates of which accept returns an error are no good.
+func (s *Set) lookLocked(accept func(tls.Certificate) error) (changed bool, errs []error) {
 	note := func(other bool, err error) {
 		changed = changed || other
 		if err != nil {
@@ -126,9 +132,6 @@ func (s *Set) look(accept func(tls.Certificate) error) (changed bool, errs []err
 	}
 	if s.clients != nil {
 		note(s.clients.look(func(*x509.CertPool) error { return nil }))
-	}
-	if changed {
-		s.current.Store(s.configLocked())
 	}
 	return changed, errs
 }

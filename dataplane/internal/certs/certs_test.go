@@ -266,6 +266,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"none", certs.Files{}, "certificates: got 0 (want 1 to 1000)"},
 		{"no file", certs.Files{Pairs: []certs.Pair{{Cert: "none.crt", Key: good.Key}}}, "cert_file none.crt: no such file or directory"},
 		{"no key", certs.Files{Pairs: []certs.Pair{{Cert: good.Cert, Key: "none.key"}}}, "key_file none.key: no such file or directory"},
+		{"second no good", certs.Files{Pairs: []certs.Pair{good, {Cert: "none.crt", Key: good.Key}}}, "cert_file none.crt: no such file or directory"},
 		{"folder", certs.Files{Pairs: []certs.Pair{{Cert: folder, Key: good.Key}}}, "cert_file " + folder + ": not a file"},
 		{"device", certs.Files{Pairs: []certs.Pair{{Cert: "/dev/zero", Key: good.Key}}}, "cert_file /dev/zero: not a file"},
 		{"large", certs.Files{Pairs: []certs.Pair{{Cert: large, Key: good.Key}}}, "cert_file " + large + ": larger than 1048576 bytes"},
