@@ -15,6 +15,7 @@ import (
 const (
 	defaultServer  = "127.0.0.1:18000"
 	defaultTimeout = 10 * time.Second
+	maxTimeout     = time.Hour // what the control plane waits at most
 	serverVariable = "GATEWAYCTL_SERVER"
 	tlsVariable    = "GATEWAYCTL_TLS_" // and CERT, KEY or CA
 )
@@ -55,8 +56,8 @@ func (a *app) checkCommonFlags() error {
 	if a.output != "table" && a.output != "json" {
 		return usagef("--output: got %q (want table or json)", a.output)
 	}
-	if a.timeout <= 0 {
-		return usagef("--timeout: got %v (want more than 0)", a.timeout)
+	if a.timeout <= 0 || a.timeout > maxTimeout {
+		return usagef("--timeout: got %v (want more than 0, at most 1h)", a.timeout)
 	}
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(a.logLevel)); err != nil || strings.ContainsAny(a.logLevel, "+-") {
