@@ -68,6 +68,7 @@ func chunked() []Message {
 		taken(Legal, "chunk line of 256 B", chunks("5;"+ext+"\r\nhello\r\n0\r\n\r\n"), hello),
 		broken(Optional, "chunk line over 256 B", chunks("5;"+ext+"e\r\nhello\r\n0\r\n\r\n")),
 		broken(Malformed, "chunk line bare LF", chunks("5\nhello\r\n0\r\n\r\n")),
+		broken(Malformed, "chunk line bare LF behind another digit", chunks("5a\nhello\r\n0\r\n\r\n")),
 		broken(Malformed, "chunk line bare CR", chunks("5\r5\r\nhello\r\n0\r\n\r\n")),
 		broken(Malformed, "chunk extension malformed", chunks("5;=b\r\nhello\r\n0\r\n\r\n")),
 		broken(Malformed, "chunk extension without its quote", chunks("5;a=\"b\r\nhello\r\n0\r\n\r\n")),
@@ -83,6 +84,7 @@ func chunked() []Message {
 		broken(Optional, "framing names in trailers: TE", chunks("0\r\nTransfer-Encoding: chunked\r\n\r\n")),
 		broken(Optional, "framing names in trailers: Host", chunks("0\r\nHost: b\r\n\r\n")),
 		broken(Malformed, "trailer without a colon", chunks("0\r\nX y\r\n\r\n")),
+		broken(Optional, "trailer with a bare LF", chunks("0\r\nX: y\n\r\n")),
 		broken(Malformed, "trailer with a space before the colon", chunks("0\r\nX : y\r\n\r\n")),
 		broken(Optional, "trailers over 100 fields", chunks("0\r\n"+strings.Repeat("X: y\r\n", 101)+"\r\n")),
 	))
