@@ -15,12 +15,14 @@ import (
 //
 //	/status/503   answers with that status
 //	/stream       an event stream of one event, and of another one once released
+//	/poll         the other one alone, once released
 //	/socket       switches to WebSocket and sends back what it gets
 //	/large        answers with 1 MiB
 type backend struct {
 	address  string
 	greeting string
 	release  chan struct{} // closed: streams end
+	polled   chan struct{} // told of each /poll that waits
 	broken   atomic.Bool   // every answer is a 500
 	server   *http.Server
 	served   chan struct{}
@@ -29,7 +31,7 @@ type backend struct {
 // newBackend starts a backend on a port of its own, which it keeps while it is stopped.
 func newBackend(t *testing.T, name string) *backend {
 	t.Helper()
-	b := &backend{address: freeAddress(t), release: make(chan struct{})}
+	b := &backend{address: freeAddress(t), release: make(chan struct{}), polled: make(chan struct{}, 100)}
 	_, port, err := net.SplitHostPort(b.address)
 	if err != nil {
 		t.Fatal(err)
@@ -48,7 +50,9 @@ func (b *backend) start(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, served := &http.Server{Handler: b}, make(chan struct{})
+	server, served := &http.Server{Handler: b, Protocols: new(http.Protocols)}, make(chan struct{})
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetUnencryptedHTTP2(true)
 	b.server, b.served = server, served
 	go func() {
 		defer close(served)
@@ -73,6 +77,10 @@ func (b *backend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(status)
 	case last == "stream":
 		b.stream(w, r)
+	case last == "poll":
+		b.polled <- struct{}{}
+		<-b.release
+		_, _ = io.WriteString(w, lastEvent)
 	case last == "socket":
 		echo(w)
 	case last == "large":
