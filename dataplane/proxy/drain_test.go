@@ -21,30 +21,30 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // drainable is a plane that serves a world's gateway, without a control plane.
-func drainable(t *testing.T, w *world, drain time.Duration) (*plane, net.Listener) {
-	t.Helper()
+func drainable(tb testing.TB, w *world, drain time.Duration) (*plane, net.Listener) {
+	tb.Helper()
 	p := &plane{
 		opts: Options{Drain: drain}, log: slog.New(slog.DiscardHandler), holder: w.holder, gateway: w.gateway,
 		tunnels: new(upstream.Tunnels), meters: prometheus.NewRegistry(), cut: prometheus.NewCounter(prometheus.CounterOpts{Name: "cut"}),
 	}
 	var err error
 	if p.server, err = p.newServer(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	public, err := bind("--listen", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
 		_ = p.server.Serve(public)
 	}()
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		p.server.Close()
 		<-served
-		if err := p.server.Shutdown(t.Context()); err != nil && t.Context().Err() == nil {
-			t.Error(err)
+		if err := p.server.Shutdown(tb.Context()); err != nil && tb.Context().Err() == nil {
+			tb.Error(err)
 		}
 	})
 	return p, public

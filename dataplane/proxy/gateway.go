@@ -84,15 +84,12 @@ func recycle(w http.ResponseWriter) {
 
 // believe makes the header what the chain may rely on, and finds out who the client is.
 func (g *gateway) believe(r *http.Request, x *exchange.Exchange, snap *snapshot.Snapshot) {
-	if !snap.Settings.GetPassUnderscoreHeaders() {
-		if n := wire.DropUnderscores(r.Header); n > 0 {
-			g.underscores.Add(float64(n))
-		}
-	}
 	peer := x.ClientIP
 	trusted := wire.TrustedPeer(peer, snap.TrustedProxies)
 	x.ClientIP = wire.ClientIP(peer, r.Header, snap.TrustedProxies)
-	wire.StripInbound(r.Header, trusted)
+	if n := wire.StripInbound(r.Header, trusted, snap.Settings.GetPassUnderscoreHeaders()); n > 0 {
+		g.underscores.Add(float64(n))
+	}
 	x.RequestID = wire.RequestID(r.Header)
 }
 

@@ -27,22 +27,23 @@ type world struct {
 	gateway *gateway
 	holder  *snapshot.Holder
 	live    *snapshot.Live
+	keys    *keys.Table
 	meters  *prometheus.Registry
 	backend *httptest.Server
 }
 
-func newWorld(t *testing.T, own ...Middleware) *world {
-	t.Helper()
-	w := &world{holder: new(snapshot.Holder), meters: prometheus.NewRegistry()}
+func newWorld(tb testing.TB, own ...Middleware) *world {
+	tb.Helper()
+	w := &world{holder: new(snapshot.Holder), keys: keys.NewTable(), meters: prometheus.NewRegistry()}
 	log := slog.New(slog.DiscardHandler)
 	var err error
-	w.live, err = snapshot.NewLive(snapshot.Deps{Keys: keys.NewTable(), Meters: w.meters, Custom: factories(own), Log: log})
+	w.live, err = snapshot.NewLive(snapshot.Deps{Keys: w.keys, Meters: w.meters, Custom: factories(own), Log: log})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(w.live.Close)
+	tb.Cleanup(w.live.Close)
 	if w.gateway, err = newGateway(w.holder, w.live.Refused, w.meters, log); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	w.backend = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -53,39 +54,44 @@ func newWorld(t *testing.T, own ...Middleware) *world {
 			}
 		}
 	}))
-	t.Cleanup(w.backend.Close)
+	tb.Cleanup(w.backend.Close)
 	return w
 }
 
 // serve publishes services, each with the backend's URL filled in.
-func (w *world) serve(t *testing.T, services map[string]*gatewayv1.Service) {
-	t.Helper()
+func (w *world) serve(tb testing.TB, services map[string]*gatewayv1.Service) {
+	tb.Helper()
+	w.serveWith(tb, &gatewayv1.Listener{MaxRequests: 3, MaxAgeMs: 3_600_000, MaxConnections: 10}, services)
+}
+
+func (w *world) serveWith(tb testing.TB, listener *gatewayv1.Listener, services map[string]*gatewayv1.Service) {
+	tb.Helper()
 	state := snapshot.State{Revision: 1, Services: map[string][]byte{}}
-	state.Settings = encode(t, &gatewayv1.Settings{Port: ":0", Listener: &gatewayv1.Listener{MaxRequests: 3, MaxAgeMs: 3_600_000, MaxConnections: 10}})
+	state.Settings = encode(tb, &gatewayv1.Settings{Port: ":0", Listener: listener})
 	for name, s := range services {
 		s.Urls, s.CbFailureThreshold, s.CbResetTimeoutMs = []string{w.backend.URL}, 5, 1000
-		state.Services[name] = encode(t, s)
+		state.Services[name] = encode(tb, s)
 	}
 	next, rejection := snapshot.Build(state, w.live)
 	if rejection != nil {
-		t.Fatal(rejection)
+		tb.Fatal(rejection)
 	}
 	w.holder.Publish(next, w.live)
 }
 
-func encode(t *testing.T, m proto.Message) []byte {
-	t.Helper()
+func encode(tb testing.TB, m proto.Message) []byte {
+	tb.Helper()
 	b, err := proto.Marshal(m)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return b
 }
 
 // start serves the world and returns its address.
-func (w *world) start(t *testing.T) string {
-	t.Helper()
-	_, public := drainable(t, w, time.Second)
+func (w *world) start(tb testing.TB) string {
+	tb.Helper()
+	_, public := drainable(tb, w, time.Second)
 	return public.Addr().String()
 }
 

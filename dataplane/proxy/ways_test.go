@@ -17,11 +17,11 @@ import (
 )
 
 // rawBackend answers each request, none of which has a body, with the same bytes.
-func (w *world) rawBackend(t *testing.T, answer string) {
-	t.Helper()
+func (w *world) rawBackend(tb testing.TB, answer string) {
+	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -33,9 +33,9 @@ func (w *world) rawBackend(t *testing.T, answer string) {
 			wg.Go(func() { answerAll(conn, []byte(answer)) })
 		}
 	})
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		_ = l.Close()
-		w.live.Close() // its connections
+		w.live.Close() // the connections to it
 		wg.Wait()
 	})
 	w.backend.URL = "http://" + l.Addr().String()

@@ -5,14 +5,14 @@
 // In the order of a request:
 //
 //	CheckRequest        refuses what is malformed or not supported, and rewrites r.URL to the canonical form
-//	DropUnderscores     unless the configuration passes header names with an underscore
 //	TrustedPeer, ClientIP, StripInbound, RequestID
 //	                    whom to believe, and what no middleware may read
 //	ParseHost           the host that is routed on
 //	… the chain …
 //	WebSocket           whether a tunnel is asked for
 //	OutboundPath        checks the path again as the chain left it
-//	OutboundRequest     headers to the backend
+//	AppendRequest, OutboundRequest
+//	                    headers to the backend, as lines or in a map
 //	ResponseHeader      headers back to the client
 //
 // What is not let in is a *Violation: a status, a stable code of package refusal, and a detail for the log that quotes

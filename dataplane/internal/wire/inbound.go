@@ -18,12 +18,23 @@ var believed = [...]string{"forwarded", "x-real-ip", "x-original-url", "x-rewrit
 // X-Original-URL, X-Rewrite-URL, True-Client-IP and X-Request-Id, in any case and with underscores for hyphens. X-Gateway-*
 // is the gateway's own and removed whoever sends it: a load balancer that is trusted for X-Forwarded-For passes such a
 // header on from its client. Via stays; it is appended to.
-func StripInbound(h http.Header, trusted bool) {
-	for name := range h {
-		if isOurs(name) || !trusted && isBelieved(name) {
+//
+// Headers whose names have an underscore are dropped too unless underscores says that they may pass, and how many lines that were is
+// returned: behind CGI and WSGI X_Forwarded_For and X-Forwarded-For are the same variable, so one could be forged by the other.
+func StripInbound(h http.Header, trusted, underscores bool) (dropped int) {
+	for name, values := range h {
+		if !underscores && strings.IndexByte(name, '_') >= 0 {
+			dropped += len(values)
+			delete(h, name)
+		} else if isForged(name, trusted) {
 			delete(h, name)
 		}
 	}
+	return dropped
+}
+
+func isForged(name string, trusted bool) bool {
+	return isOurs(name) || !trusted && isBelieved(name)
 }
 
 func isOurs(name string) bool { return spelledPrefix(name, "x-gateway-") }
@@ -46,18 +57,6 @@ func isBelieved(name string) bool {
 		}
 	}
 	return false
-}
-
-// DropUnderscores removes the headers whose names have an underscore, and returns how many lines that were. Behind CGI and
-// WSGI X_Forwarded_For and X-Forwarded-For are the same variable, so one could be forged by the other.
-func DropUnderscores(h http.Header) (dropped int) {
-	for name, values := range h {
-		if strings.IndexByte(name, '_') >= 0 {
-			dropped += len(values)
-			delete(h, name)
-		}
-	}
-	return dropped
 }
 
 // TrustedPeer reports whether the peer of a connection lies in one of the prefixes. An IPv4 address mapped to IPv6 is the

@@ -33,20 +33,20 @@ func TestStripInbound(t *testing.T) {
 		if trusted {
 			want = header(forged, kept)
 		}
-		wire.StripInbound(got, trusted)
+		wire.StripInbound(got, trusted, true)
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("StripInbound, trusted=%v (-want +got):\n%s", trusted, diff)
 		}
 	}
 }
 
-func TestDropUnderscores(t *testing.T) {
-	h := http.Header{"A_b": {"1", "2"}, "_": {"3"}, "A-B": {"4"}}
-	if got := wire.DropUnderscores(h); got != 3 {
-		t.Errorf("DropUnderscores = %d, want 3", got)
+func TestUnderscoresAreDropped(t *testing.T) {
+	h := http.Header{"A_b": {"1", "2"}, "_": {"3"}, "A-B": {"4"}, "X-Gateway-Key": {"5"}}
+	if got := wire.StripInbound(h, true, false); got != 3 {
+		t.Errorf("StripInbound = %d, want 3", got)
 	}
 	if diff := cmp.Diff(http.Header{"A-B": {"4"}}, h); diff != "" {
-		t.Errorf("DropUnderscores (-want +got):\n%s", diff)
+		t.Errorf("StripInbound (-want +got):\n%s", diff)
 	}
 }
 

@@ -183,13 +183,20 @@ func checkQuery(query string) *Violation {
 // OutboundPath returns the canonical form of the path as the chain left it in u, for the request line to the backend; an
 // empty one is "/". It checks the query too. A violation here is the fault of the middleware that rewrote the URL.
 func OutboundPath(u *url.URL) (string, *Violation) {
-	path := u.EscapedPath()
-	if path == "" {
-		path = "/"
-	}
-	path, v := CanonicalPath(path)
+	path, v := outboundPath(u)
 	if v == nil {
 		v = checkQuery(u.RawQuery)
 	}
 	return path, v
+}
+
+func outboundPath(u *url.URL) (string, *Violation) {
+	if u.Path == u.RawPath && isCanonicalPath(u.Path) && strings.IndexByte(u.Path, '%') < 0 {
+		return u.Path, nil // usual: nobody changed it, and it stands for itself
+	}
+	path := u.EscapedPath()
+	if path == "" {
+		path = "/"
+	}
+	return CanonicalPath(path)
 }

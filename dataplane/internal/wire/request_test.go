@@ -73,7 +73,7 @@ func TestCheckRequest(t *testing.T) {
 		{"LF in a value", request(field("A", "fine", "x\ny")), "bad_request"},
 		{"DEL in a value", request(field("A", "\x7f")), "bad_request"},
 		{"tab is legal, 0x80 and above opaque", request(field("A", "x\ty\x80\xff")), ok},
-		{"header name with underscore is for DropUnderscores", request(field("A_b", "x")), ok},
+		{"header name with underscore is for StripInbound", request(field("A_b", "x")), ok},
 		{"request line over 8 KiB", request(target("/" + long[:8192-15])), "uri_too_long"},
 		{"request line of 8 KiB", request(target("/" + long[:8192-16])), ok},
 		{"head over 32 KiB", request(field("A", long, long, long, long)), "header_too_large"},

@@ -25,8 +25,7 @@ func path(r *http.Request, dst []byte, f *wire.Forward) (v *wire.Violation) {
 	if v = wire.CheckRequest(r); v != nil {
 		return v
 	}
-	wire.DropUnderscores(r.Header)
-	wire.StripInbound(r.Header, wire.TrustedPeer(peer, nil))
+	wire.StripInbound(r.Header, wire.TrustedPeer(peer, nil), false)
 	wire.ClientIP(peer, r.Header, nil)
 	if _, _, v = wire.ParseHost(r.Host, "http"); v != nil {
 		return v
@@ -97,7 +96,7 @@ func BenchmarkStripInbound(b *testing.B) {
 	h := usual().Header
 	b.ReportAllocs()
 	for b.Loop() {
-		wire.StripInbound(h, false)
+		wire.StripInbound(h, false, false)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 // alive reports whether an idle connection is open and has nothing to read.
 func (c *Conn) alive() bool {
 	if c.probe != nil {
-		return c.probe.quiet()
+		return c.probe.idle()
 	}
 	return c.quiet()
 }

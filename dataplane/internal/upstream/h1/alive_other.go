@@ -10,3 +10,5 @@ type probe struct{}
 func newProbe(net.Conn) *probe { return nil }
 
 func (*probe) quiet() bool { return false }
+
+func (*probe) idle() bool { return false }
