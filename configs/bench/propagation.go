@@ -132,7 +132,7 @@ func (f *fleet) revokeKey(name string) func(context.Context, int) (*gatewayv1.Wa
 
 // changeService replaces the file, has it read, and returns when its revision is known.
 func (f *fleet) changeService(ctx context.Context, _ int) (*gatewayv1.WatchRolloutRequest, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
 	client := gatewayv1.NewConfigServiceClient(f.conn)
 	before, err := client.GetConfigStatus(ctx, &gatewayv1.GetConfigStatusRequest{})
