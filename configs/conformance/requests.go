@@ -170,6 +170,11 @@ func requestLines() []Message {
 		refused(Optional, "TRACE", "TRACE / HTTP/1.1\r\n"+host+"\r\n", "405"),
 		Message{Name: "OPTIONS *", Class: Legal, Send: "OPTIONS * HTTP/1.1\r\n" + host + "\r\n", Statuses: "204", Kept: true},
 		Message{Name: "OPTIONS * with a body", Class: Legal, Send: "OPTIONS * HTTP/1.1\r\n" + host + "Content-Length: 5\r\n\r\nhello", Statuses: "204", Kept: true},
+		Message{Name: "OPTIONS * with a malformed body", Class: Malformed, Send: "OPTIONS * HTTP/1.1\r\n" + host + "Transfer-Encoding: chunked\r\n\r\nzz\r\n" + get(""), Statuses: "204"},
+		Message{
+			Name: "OPTIONS * with a body that nobody reads to its end", Class: Legal, Statuses: "204",
+			Send: "OPTIONS * HTTP/1.1\r\n" + host + "Content-Length: 70000\r\n\r\n" + strings.Repeat(get(""), 70000/len(get(""))+1)[:70000],
+		},
 		refused(Malformed, "other methods on *", "GET * HTTP/1.1\r\n"+host+"\r\n", "400"),
 		taken(Legal, "OPTIONS on a path", "OPTIONS / HTTP/1.1\r\n"+host+"\r\n", "OPTIONS / a"),
 		taken(Optional, "unknown method", "BREW / HTTP/1.1\r\n"+host+"\r\n", "BREW / a"),
