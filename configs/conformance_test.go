@@ -2,6 +2,7 @@ package configs
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -28,6 +29,7 @@ const (
 func conformanceCases() []conformanceCase {
 	return slices.Concat(
 		corpusCases(), requestCases(), headerCases(), upgradeCases(), earlyCases(), responseCases(), reuseCases(), retryCases(), limitCases(),
+		http2Cases(),
 	)
 }
 
@@ -47,6 +49,38 @@ func TestConformance(t *testing.T) {
 			}
 			tt.run(t, l)
 		})
+	}
+}
+
+// TestConformanceIsComplete wants a case for every row, over each protocol that the row is about, and a row for every case.
+func TestConformanceIsComplete(t *testing.T) {
+	t.Parallel()
+	missing := map[string]bool{}
+	for _, section := range conformance.Sections() {
+		for _, r := range section.Rows {
+			if !r.OnlyTwo {
+				missing[one+" "+r.Name] = true
+			}
+			if !r.OnlyOne && !r.OnlyBack {
+				missing[two+" "+r.Name] = true
+			}
+		}
+	}
+	known := maps.Clone(missing)
+	names := map[string]bool{}
+	for _, c := range conformanceCases() {
+		key, name := c.over+" "+c.row, c.over+" "+c.row+" "+c.name
+		if !known[key] && !known[one+" "+c.row] {
+			t.Errorf("%q is no row of the table", c.row)
+		}
+		if names[name] {
+			t.Errorf("there are two cases %q", name)
+		}
+		names[name] = true
+		delete(missing, key)
+	}
+	if len(missing) > 0 {
+		t.Errorf("rows without a case: %q", slices.Sorted(maps.Keys(missing)))
 	}
 }
 
