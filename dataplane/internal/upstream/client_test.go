@@ -169,26 +169,22 @@ func TestClientGoneInTheBody(t *testing.T) {
 // TestEarlyAnswer: a backend that answers before the end of the body ends the request, and what is left of the body is
 // never taken for the next request.
 func TestEarlyAnswer(t *testing.T) {
-	for name, over := range http1 {
-		t.Run(name, func(t *testing.T) {
-			g := newGateway(t, over, Settings{URLs: []string{rawBackend(t, "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno")}})
-			_, in := g.send(t, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
-			resp, err := http.ReadResponse(in, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			body, err := io.ReadAll(resp.Body)
-			_ = resp.Body.Close()
-			if err != nil || resp.StatusCode != 403 || string(body) != "no" || !resp.Close {
-				t.Errorf("answer = %d %q %v close %v, want 403 and the end of the connection", resp.StatusCode, body, err, resp.Close)
-			}
-			if rest, _ := io.ReadAll(in); len(rest) > 0 {
-				t.Errorf("after the answer: %q, want nothing", rest)
-			}
-			if x := g.exchange(t); x.Outcome.Failed != exchange.None {
-				t.Errorf("outcome = %+v, want none failed", x.Outcome)
-			}
-		})
+	g := newGateway(t, newClient, Settings{URLs: []string{rawBackend(t, "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno")}})
+	_, in := g.send(t, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
+	resp, err := http.ReadResponse(in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	_ = resp.Body.Close()
+	if err != nil || resp.StatusCode != 403 || string(body) != "no" || !resp.Close {
+		t.Errorf("answer = %d %q %v close %v, want 403 and the end of the connection", resp.StatusCode, body, err, resp.Close)
+	}
+	if rest, _ := io.ReadAll(in); len(rest) > 0 {
+		t.Errorf("after the answer: %q, want nothing", rest)
+	}
+	if x := g.exchange(t); x.Outcome.Failed != exchange.None {
+		t.Errorf("outcome = %+v, want none failed", x.Outcome)
 	}
 }
 
@@ -264,53 +260,49 @@ func TestRetryOnStaleConnection(t *testing.T) {
 	}
 }
 
-// TestStaleConnectionOnTheWire: the same through the transport, with a backend that ends its second request on every
+// TestStaleConnectionOnTheWire: the same on the wire, with a backend that ends its second request on every
 // connection without a byte.
 func TestStaleConnectionOnTheWire(t *testing.T) {
-	for name, over := range http1 {
-		t.Run(name, func(t *testing.T) {
-			l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			conn, err := l.Accept()
 			if err != nil {
-				t.Fatal(err)
+				return
 			}
-			var wg sync.WaitGroup
-			wg.Go(func() {
-				for {
-					conn, err := l.Accept()
-					if err != nil {
-						return
-					}
-					in := bufio.NewReader(conn)
-					if _, err := http.ReadRequest(in); err == nil {
-						_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-						_, _ = http.ReadRequest(in)
-					}
-					_ = conn.Close()
-				}
-			})
-			g := newGateway(t, over, Settings{URLs: []string{"http://" + l.Addr().String()}, FailureThreshold: 1, ResetTimeout: time.Hour})
-			t.Cleanup(func() {
-				_ = l.Close()
-				wg.Wait()
-			})
-			for _, tt := range []struct {
-				method string
-				status int
-				failed exchange.Party
-			}{{"GET", 200, exchange.None}, {"DELETE", 200, exchange.None}, {"POST", 502, exchange.Gateway}} {
-				_, in := g.send(t, tt.method+" / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
-				resp, err := http.ReadResponse(in, nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				_ = resp.Body.Close()
-				if x := g.exchange(t); resp.StatusCode != tt.status || x.Outcome.Failed != tt.failed {
-					t.Errorf("%s = %d %+v, want %d", tt.method, resp.StatusCode, x.Outcome, tt.status)
-				}
+			in := bufio.NewReader(conn)
+			if _, err := http.ReadRequest(in); err == nil {
+				_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+				_, _ = http.ReadRequest(in)
 			}
-			if got := g.cluster.Status()[0]; got.State != breaker.Closed {
-				t.Errorf("watch = %+v, want it untouched", got)
-			}
-		})
+			_ = conn.Close()
+		}
+	})
+	g := newGateway(t, newClient, Settings{URLs: []string{"http://" + l.Addr().String()}, FailureThreshold: 1, ResetTimeout: time.Hour})
+	t.Cleanup(func() {
+		_ = l.Close()
+		wg.Wait()
+	})
+	for _, tt := range []struct {
+		method string
+		status int
+		failed exchange.Party
+	}{{"GET", 200, exchange.None}, {"DELETE", 200, exchange.None}, {"POST", 502, exchange.Gateway}} {
+		_, in := g.send(t, tt.method+" / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+		resp, err := http.ReadResponse(in, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if x := g.exchange(t); resp.StatusCode != tt.status || x.Outcome.Failed != tt.failed {
+			t.Errorf("%s = %d %+v, want %d", tt.method, resp.StatusCode, x.Outcome, tt.status)
+		}
+	}
+	if got := g.cluster.Status()[0]; got.State != breaker.Closed {
+		t.Errorf("watch = %+v, want it untouched", got)
 	}
 }

@@ -60,13 +60,13 @@ type closer interface {
 
 // engines are those that must behave alike. Backends speak both protocols: see urls.
 var engines = map[string]func() closer{
-	"transport": func() closer { return NewTransport(TransportSettings{}) },
+	"transport": newTransport,
 	"client":    newClient,
 }
 
-// http1 is the engine that speaks to backends that are scripted byte by byte, or switch protocols.
-var http1 = map[string]func() closer{"client": newClient}
+func newTransport() closer { return NewTransport(TransportSettings{}) }
 
+// newClient is for tests whose backends are scripted byte by byte, or switch protocols.
 func newClient() closer { return NewClient(TransportSettings{}) }
 
 // urls are those of backends for an engine: h2c for Transport.

@@ -11,8 +11,6 @@ import (
 	"apigateway/dataplane/internal/exchange"
 )
 
-func newTransport() closer { return NewTransport(TransportSettings{}) }
-
 // answerOK answers the requests of a connection with their bodies.
 func answerOK(c *scriptConn) {
 	for {

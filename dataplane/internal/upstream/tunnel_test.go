@@ -60,42 +60,34 @@ func open(t *testing.T, g *gateway, early string) (io.WriteCloser, *bufio.Reader
 }
 
 func TestTunnel(t *testing.T) {
-	for name, over := range http1 {
-		t.Run(name, func(t *testing.T) {
-			for _, early := range []string{"", "sent before the 101 "} {
-				g := newGateway(t, over, Settings{URLs: []string{echo(t)}, Timeout: time.Hour})
-				conn, _ := open(t, g, early)
-				if got := g.tunnels.Len(); got != 1 {
-					t.Errorf("open tunnels = %d, want 1", got)
-				}
-				_ = conn.Close()
-				x := g.exchange(t)
-				if !x.Tunnel || x.Status != 101 || x.Outcome.Failed != exchange.None || g.tunnels.Len() != 0 {
-					t.Errorf("exchange = tunnel %v %d %+v, open %d", x.Tunnel, x.Status, x.Outcome, g.tunnels.Len())
-				}
-			}
-		})
+	for _, early := range []string{"", "sent before the 101 "} {
+		g := newGateway(t, newClient, Settings{URLs: []string{echo(t)}, Timeout: time.Hour})
+		conn, _ := open(t, g, early)
+		if got := g.tunnels.Len(); got != 1 {
+			t.Errorf("open tunnels = %d, want 1", got)
+		}
+		_ = conn.Close()
+		x := g.exchange(t)
+		if !x.Tunnel || x.Status != 101 || x.Outcome.Failed != exchange.None || g.tunnels.Len() != 0 {
+			t.Errorf("exchange = tunnel %v %d %+v, open %d", x.Tunnel, x.Status, x.Outcome, g.tunnels.Len())
+		}
 	}
 }
 
 func TestTunnelEndsWithItsKey(t *testing.T) {
-	for name, over := range http1 {
-		t.Run(name, func(t *testing.T) {
-			g := newGateway(t, over, Settings{URLs: []string{echo(t)}})
-			g.identity = &keys.Identity{Name: "alice"}
-			_, in := open(t, g, "")
-			if n := g.tunnels.CloseIf(func(h keys.Hash) bool { return h != keys.HashOf("alice") }); n != 0 {
-				t.Errorf("CloseIf for other keys ended %d, want 0", n)
-			}
-			if n := g.tunnels.CloseIf(func(h keys.Hash) bool { return h == keys.HashOf("alice") }); n != 1 {
-				t.Errorf("CloseIf for alice ended %d, want 1", n)
-			}
-			if rest, _ := io.ReadAll(in); len(rest) > 0 {
-				t.Errorf("after the end: %q, want nothing", rest)
-			}
-			g.exchange(t)
-		})
+	g := newGateway(t, newClient, Settings{URLs: []string{echo(t)}})
+	g.identity = &keys.Identity{Name: "alice"}
+	_, in := open(t, g, "")
+	if n := g.tunnels.CloseIf(func(h keys.Hash) bool { return h != keys.HashOf("alice") }); n != 0 {
+		t.Errorf("CloseIf for other keys ended %d, want 0", n)
 	}
+	if n := g.tunnels.CloseIf(func(h keys.Hash) bool { return h == keys.HashOf("alice") }); n != 1 {
+		t.Errorf("CloseIf for alice ended %d, want 1", n)
+	}
+	if rest, _ := io.ReadAll(in); len(rest) > 0 {
+		t.Errorf("after the end: %q, want nothing", rest)
+	}
+	g.exchange(t)
 }
 
 func TestStreamEndsWithItsKey(t *testing.T) {
@@ -163,19 +155,15 @@ func TestStreamOfADeafClientEndsWithItsKey(t *testing.T) {
 
 // TestKeylessTunnelsEndOnClose: without a key only the end of the process ends a tunnel.
 func TestKeylessTunnelsEndOnClose(t *testing.T) {
-	for name, over := range http1 {
-		t.Run(name, func(t *testing.T) {
-			g := newGateway(t, over, Settings{URLs: []string{echo(t)}})
-			open(t, g, "")
-			if n := g.tunnels.CloseIf(func(keys.Hash) bool { return true }); n != 0 {
-				t.Errorf("CloseIf ended %d, want 0", n)
-			}
-			if n := g.tunnels.Close(); n != 1 {
-				t.Errorf("Close ended %d, want 1", n)
-			}
-			g.exchange(t)
-		})
+	g := newGateway(t, newClient, Settings{URLs: []string{echo(t)}})
+	open(t, g, "")
+	if n := g.tunnels.CloseIf(func(keys.Hash) bool { return true }); n != 0 {
+		t.Errorf("CloseIf ended %d, want 0", n)
 	}
+	if n := g.tunnels.Close(); n != 1 {
+		t.Errorf("Close ended %d, want 1", n)
+	}
+	g.exchange(t)
 }
 
 // TestIdleTunnelEnds: traffic in either direction keeps a tunnel open, silence ends it.
@@ -205,38 +193,34 @@ func TestIdleTunnelEnds(t *testing.T) {
 }
 
 func TestNoTunnel(t *testing.T) {
-	for name, over := range http1 {
-		t.Run(name, func(t *testing.T) {
-			tests := []struct {
-				name    string
-				s       Settings
-				request string
-				status  int
-				body    string
-			}{
-				{"not allowed", Settings{NoUpgrade: true}, handshake, 200, "plain"},
-				{"h2c", Settings{}, strings.ReplaceAll(handshake, "websocket", "h2c"), 200, "plain"},
-				{"bad key", Settings{}, strings.ReplaceAll(handshake, "dGhlIHNhbXBsZSBub25jZQ==", "short"), 400, "Bad Request\n"},
-				{"other version", Settings{}, strings.ReplaceAll(handshake, "Version: 13", "Version: 8"), 400, "Bad Request\n"},
+	tests := []struct {
+		name    string
+		s       Settings
+		request string
+		status  int
+		body    string
+	}{
+		{"not allowed", Settings{NoUpgrade: true}, handshake, 200, "plain"},
+		{"h2c", Settings{}, strings.ReplaceAll(handshake, "websocket", "h2c"), 200, "plain"},
+		{"bad key", Settings{}, strings.ReplaceAll(handshake, "dGhlIHNhbXBsZSBub25jZQ==", "short"), 400, "Bad Request\n"},
+		{"other version", Settings{}, strings.ReplaceAll(handshake, "Version: 13", "Version: 8"), 400, "Bad Request\n"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.s.URLs = []string{echo(t)}
+			g := newGateway(t, newClient, tt.s)
+			_, in := g.send(t, tt.request)
+			resp, err := http.ReadResponse(in, nil)
+			if err != nil {
+				t.Fatal(err)
 			}
-			for _, tt := range tests {
-				t.Run(tt.name, func(t *testing.T) {
-					tt.s.URLs = []string{echo(t)}
-					g := newGateway(t, over, tt.s)
-					_, in := g.send(t, tt.request)
-					resp, err := http.ReadResponse(in, nil)
-					if err != nil {
-						t.Fatal(err)
-					}
-					body, err := io.ReadAll(resp.Body)
-					_ = resp.Body.Close()
-					if err != nil || resp.StatusCode != tt.status || string(body) != tt.body {
-						t.Errorf("answer = %d %q %v, want %d %q", resp.StatusCode, body, err, tt.status, tt.body)
-					}
-					if x := g.exchange(t); x.Tunnel {
-						t.Error("exchange says tunnel")
-					}
-				})
+			body, err := io.ReadAll(resp.Body)
+			_ = resp.Body.Close()
+			if err != nil || resp.StatusCode != tt.status || string(body) != tt.body {
+				t.Errorf("answer = %d %q %v, want %d %q", resp.StatusCode, body, err, tt.status, tt.body)
+			}
+			if x := g.exchange(t); x.Tunnel {
+				t.Error("exchange says tunnel")
 			}
 		})
 	}
@@ -244,17 +228,13 @@ func TestNoTunnel(t *testing.T) {
 
 // TestRefusedHandshake: a backend that does not switch answers as usual.
 func TestRefusedHandshake(t *testing.T) {
-	for name, over := range http1 {
-		t.Run(name, func(t *testing.T) {
-			g := newGateway(t, over, Settings{URLs: []string{rawBackend(t, "HTTP/1.1 426 Upgrade Required\r\nContent-Length: 2\r\n\r\nno")}})
-			_, in := g.send(t, handshake)
-			resp, err := http.ReadResponse(in, nil)
-			if err != nil || resp.StatusCode != 426 {
-				t.Fatalf("answer = %v, %v; want 426", resp, err)
-			}
-			_ = resp.Body.Close()
-		})
+	g := newGateway(t, newClient, Settings{URLs: []string{rawBackend(t, "HTTP/1.1 426 Upgrade Required\r\nContent-Length: 2\r\n\r\nno")}})
+	_, in := g.send(t, handshake)
+	resp, err := http.ReadResponse(in, nil)
+	if err != nil || resp.StatusCode != 426 {
+		t.Fatalf("answer = %v, %v; want 426", resp, err)
 	}
+	_ = resp.Body.Close()
 }
 
 // TestCutAfterTheEnd: what a cut would end may serve another request by then.
