@@ -45,15 +45,15 @@ var scenarios = []scenario{
 	large("upload-1MiB", 8, mib, true),
 	large("upload-64MiB", 4, 64*mib, true),
 	{
-		name: "tls-keep-alive", in: tlsTable, connections: 32, cores: 1, body: smallBody, tls: true, only: peers, lasting: 2 * time.Second,
+		name: "tls-keep-alive", in: tlsTable, connections: 32, cores: 1, body: smallBody, tls: true, lasting: 2 * time.Second,
 		per: request, program: "wrk", backends: plainBackends, ready: check, measure: load,
 	},
 	{
-		name: "tls-handshakes", in: tlsTable, connections: 32, cores: 1, body: smallBody, tls: true, only: peers, lasting: 2 * time.Second,
+		name: "tls-handshakes", in: tlsTable, connections: 32, cores: 1, body: smallBody, tls: true, lasting: 2 * time.Second,
 		per: handshake, backends: plainBackends, ready: check, measure: handshakes,
 	},
 	{
-		name: "tls-half-rate", in: tlsTable, connections: 32, cores: 1, body: smallBody, tls: true, only: peers, lasting: 2 * time.Second,
+		name: "tls-half-rate", in: tlsTable, connections: 32, cores: 1, body: smallBody, tls: true, lasting: 2 * time.Second,
 		per: request, program: "wrk", backends: plainBackends, ready: check, prepare: halfOfPeak, measure: steady,
 	},
 	{
@@ -69,9 +69,6 @@ var scenarios = []scenario{
 		per: misjudged, backends: lenientBackend, ready: checkOpen, measure: strictness,
 	},
 }
-
-// peers are who speaks TLS so far.
-var peers = []string{haproxy, nginx}
 
 func small(name string, connections, cores int) scenario {
 	return scenario{
