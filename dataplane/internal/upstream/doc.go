@@ -25,10 +25,10 @@
 //
 // gRPC. A request whose content type is application/grpc, with or without a suffix, is a stream if HTTP/2 is spoken to
 // every URL of the service: its body has no limit and no minimum rate, silence of either side ends it after
-// stream_idle_timeout, and its first message may take that long too, unless the service has a first_byte_timeout. Messages
-// are flushed as they come, trailers go through in both directions, and grpc-timeout is passed on: the backend and the
-// client keep to it, not the gateway, as a client that asks for 1 ms must not make a failure of it. What the backend
-// writes into grpc-status is no failure either; a status of 500 or more is.
+// stream_idle_timeout, and its first message may take that long too, unless the service has a first_byte_timeout other
+// than the transport's. Messages are flushed as they come, trailers go through in both directions, and grpc-timeout is
+// passed on: the backend and the client keep to it, not the gateway, as a client that asks for 1 ms must not make a
+// failure of it. What the backend writes into grpc-status is no failure either; a status of 500 or more is.
 //
 // Settings: see Settings and TransportSettings. TLS to backends is that of Credentials, files which are read again when
 // they change; connections are shared only by those whose TLS settings are the same.

@@ -89,12 +89,13 @@ func (f *flight) reserve(pool *h2.Pool) (*h2.Conn, error) {
 }
 
 // firstByte is how long the response's head may take. That of a gRPC call comes with its first message, which may have to
-// happen first.
+// happen first: unless the service has a bound of its own, it is as patient as the stream.
 func (f *flight) firstByte() time.Duration {
-	if f.a.Stream {
-		return or(f.a.Settings.FirstByteTimeout, f.a.Settings.streamIdle())
+	own := or(f.a.Settings.FirstByteTimeout, f.settings.FirstByteTimeout)
+	if f.a.Stream && own == f.settings.FirstByteTimeout {
+		return f.a.Settings.streamIdle()
 	}
-	return or(f.a.Settings.FirstByteTimeout, f.settings.FirstByteTimeout)
+	return own
 }
 
 // request builds what goes to the backend.

@@ -100,6 +100,9 @@ func newGateway(t *testing.T, over func() closer, s Settings) *gateway {
 	}
 	g.cluster.Update(s)
 	g.Server = httptest.NewUnstartedServer(g.top(h))
+	g.Config.Protocols = new(http.Protocols)
+	g.Config.Protocols.SetHTTP1(true)
+	g.Config.Protocols.SetUnencryptedHTTP2(true)
 	g.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)
 	g.Start()
 	t.Cleanup(func() {

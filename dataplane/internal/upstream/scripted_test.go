@@ -144,3 +144,12 @@ func (c *scriptConn) goAway(last, code uint32) {
 
 // wait reads until the connection ends.
 func (c *scriptConn) wait() { _, _ = io.Copy(io.Discard, c.in) }
+
+// newScriptedClient is a connection to the gateway on which the client's frames are written one by one.
+func newScriptedClient(t *testing.T, g *gateway) *scriptConn {
+	t.Helper()
+	conn, in := g.send(t, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+	c := &scriptConn{Conn: conn, in: in}
+	c.write(frameSettings, 0, 0, nil)
+	return c
+}
