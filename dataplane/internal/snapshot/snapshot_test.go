@@ -201,6 +201,9 @@ func TestRejections(t *testing.T) {
 		{"no name", stateOf(good, map[string][]byte{"": users(nil)}), "", "name of 0 bytes"},
 		{"no URL", one(func(s *gatewayv1.Service) { s.Urls = nil }), "users", "no URL"},
 		{"bad URL", one(func(s *gatewayv1.Service) { s.Urls = []string{"localhost:9001"} }), "users", "localhost:9001"},
+		{"no TLS file", one(func(s *gatewayv1.Service) {
+			s.Urls, s.UpstreamTls = []string{"h2://localhost"}, &gatewayv1.UpstreamTls{CaFile: "/no/ca.pem"}
+		}), "users", `upstream_tls.ca_file: open /no/ca.pem`},
 		{"NaN rate", one(func(s *gatewayv1.Service) { s.RateLimitRps = math.NaN() }), "users", `middleware "rate_limit"`},
 		{"infinite rate", one(func(s *gatewayv1.Service) { s.RateLimitRps = math.Inf(1) }), "users", `middleware "rate_limit"`},
 		{"burst of 2^63-1", one(func(s *gatewayv1.Service) { s.RateLimitBurst = math.MaxInt64 }), "users", "rate_limit_burst: out of range"},
