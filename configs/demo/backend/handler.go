@@ -20,7 +20,7 @@ func handler(name string, port int) http.Handler {
 		case path.Base(rest) == "status":
 			answerStatus(w, last)
 		case last == "slow" && !wait(r): // a wait that was fine ends in the default
-			problem := fmt.Sprintf("ms: want 0 to %d, got %q", longest.Milliseconds(), r.URL.Query().Get("ms"))
+			problem := fmt.Sprintf("ms: got %q (want 0 to %d)", r.URL.Query().Get("ms"), longest.Milliseconds())
 			http.Error(w, problem, http.StatusBadRequest)
 		case last == "headers":
 			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -34,7 +34,7 @@ func handler(name string, port int) http.Handler {
 func answerStatus(w http.ResponseWriter, text string) {
 	code, err := strconv.Atoi(text)
 	if err != nil || code < 200 || code > 599 {
-		http.Error(w, fmt.Sprintf("status: want 200 to 599, got %q", text), http.StatusBadRequest)
+		http.Error(w, fmt.Sprintf("status: got %q (want 200 to 599)", text), http.StatusBadRequest)
 		return
 	}
 	w.WriteHeader(code)

@@ -42,7 +42,7 @@ func (s *Store) BeginEpoch(ctx context.Context, ifRevision uint64, lineage []sto
 
 // change runs fn on a copy of the head, makes both durable, and shows the new head.
 func (s *Store) change(ctx context.Context, ifRevision uint64, fn func(*bolt.Tx, *head) error) (*head, error) {
-	h := *s.head.Load()
+	var h head
 	err := s.update(ctx, func(tx *bolt.Tx) error {
 		h = *s.head.Load()
 		if h.Revision != ifRevision {
