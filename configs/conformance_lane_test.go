@@ -49,6 +49,7 @@ func configure(s setup, backends []*scripted) string {
 	add("bounded", "bounded/", one, ", timeout: 50ms")
 	add("streaming", "streaming/", one, ", stream_idle_timeout: 50ms")
 	add("secure", "secure/", urls("https", "", backends[0]), "")
+	add("h2c", "h2c/", urls("h2c", "", backends[0]), "")
 	add("both", "both/", urls("http", "", backends...), "")
 	return b.String()
 }

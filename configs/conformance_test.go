@@ -29,7 +29,7 @@ const (
 func conformanceCases() []conformanceCase {
 	return slices.Concat(
 		corpusCases(), requestCases(), headerCases(), upgradeCases(), earlyCases(), responseCases(), reuseCases(), retryCases(), limitCases(),
-		http2Cases(),
+		http2Cases(), h2cCases(),
 	)
 }
 

@@ -49,6 +49,9 @@ func (f *flight) respond(resp *http.Response) Outcome {
 	return o
 }
 
+// connectionSpecific are the headers that make a message of HTTP/2 malformed (RFC 9113 section 8.2.2).
+var connectionSpecific = [...]string{"Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "Upgrade"}
+
 // check refuses what net/http lets through and HTTP does not.
 func check(resp *http.Response) error {
 	if code, _, _ := strings.Cut(resp.Status, " "); len(code) != 3 || resp.StatusCode < 100 || resp.StatusCode > 599 {
@@ -57,6 +60,11 @@ func check(resp *http.Response) error {
 	if lengths, ok := resp.Header["Content-Length"]; ok {
 		if _, v := wire.ParseContentLength(lengths); v != nil {
 			return v
+		}
+	}
+	for _, name := range connectionSpecific {
+		if _, ok := resp.Header[name]; ok {
+			return fmt.Errorf("response header %s over HTTP/2", name)
 		}
 	}
 	fields := 0
