@@ -4,8 +4,9 @@
 //
 // # Files
 //
-// The folder (mode 0700) holds one file per part, config.cache and keys.cache (mode 0600), and the lock. Secrets never
-// come here, only their hashes. A file is a checkpoint and the journal of what changed since, in one:
+// The folder (mode 0700) holds one file per part, config.cache and keys.cache (mode 0600), the lock, and the socket of
+// package handover. Secrets never come here, only their hashes. A file is a checkpoint and the journal of what changed
+// since, in one:
 //
 //	file    = "gwcache" version frame…          version is one byte, 1
 //	frame   = length sum check payload          three big-endian uint32, then length bytes
