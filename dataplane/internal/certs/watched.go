@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 )
 
 // maxFile bounds a file in bytes.
@@ -56,14 +57,11 @@ func (w *watched[T]) look(accept func(T) error) (changed bool, err error) {
 }
 
 func (w *watched[T]) names() string {
-	text := ""
-	for i, f := range w.files {
-		if i > 0 {
-			text += ", "
-		}
-		text += f.setting + " " + f.path
+	names := make([]string, 0, len(w.files))
+	for _, f := range w.files {
+		names = append(names, f.setting+" "+f.path)
 	}
-	return text
+	return strings.Join(names, ", ")
 }
 
 func (w *watched[T]) read() (content [][]byte, sum [sha256.Size]byte, err error) {
@@ -93,7 +91,7 @@ func readFile(path string) ([]byte, error) {
 	if err != nil {
 		return nil, reason(err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was only read
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err != nil {
 		return nil, reason(err)

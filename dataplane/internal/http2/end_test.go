@@ -61,7 +61,8 @@ func TestConnectionEnds(t *testing.T) {
 			if test.act == nil {
 				s.Shutdown()
 			}
-			inBubble(t, s, func(t *testing.T, p *peer) {
+			inBubble(t, s, func(p *peer) {
+				t := p.t
 				start := time.Now()
 				if test.act != nil {
 					test.act(s, p)
@@ -139,7 +140,8 @@ func TestClientGone(t *testing.T) {
 		<-r.Context().Done()
 		gone <- r.Context().Err()
 	})}
-	inBubble(t, s, func(t *testing.T, p *peer) {
+	inBubble(t, s, func(p *peer) {
+		t := p.t
 		gone = make(chan error, 1)
 		p.request(1, true, simple()...)
 		p.send(typeReset, 0, 1, []byte{0, 0, 0, 8})
@@ -148,7 +150,9 @@ func TestClientGone(t *testing.T) {
 		}
 		p.request(3, true, simple()...)
 		_ = p.nc.Close()
-		<-gone
+		if err := <-gone; !errors.Is(err, context.Canceled) {
+			t.Errorf("context ended with %v, want %v", err, context.Canceled)
+		}
 	})
 }
 
@@ -188,7 +192,8 @@ func TestSlowBody(t *testing.T) {
 		{"drops of gRPC", []string{"content-type", "application/grpc"}, time.Second, 60 * time.Second, io.EOF},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			inBubble(t, s, func(t *testing.T, p *peer) {
+			inBubble(t, s, func(p *peer) {
+				t := p.t
 				ends = make(chan end, 1)
 				p.request(1, false, simple(test.fields...)...)
 				for range 60 {
@@ -228,7 +233,8 @@ func TestSlowReader(t *testing.T) {
 			}
 		}
 	})}
-	inBubble(t, s, func(t *testing.T, p *peer) {
+	inBubble(t, s, func(p *peer) {
+		t := p.t
 		failed = make(chan time.Duration, 1)
 		p.request(1, true, ":method", "GET", ":scheme", "http", ":path", "/large", ":authority", "a")
 		time.Sleep(time.Second)
@@ -251,7 +257,8 @@ func TestSlowReader(t *testing.T) {
 // A client that is gone without a word is found out.
 func TestDeafClient(t *testing.T) {
 	s := &Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })}
-	inBubble(t, s, func(t *testing.T, p *peer) {
+	inBubble(t, s, func(p *peer) {
+		t := p.t
 		p.deaf.Store(true)
 		start := time.Now()
 		p.request(1, true, simple()...)

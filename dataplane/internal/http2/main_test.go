@@ -3,7 +3,6 @@ package http2
 import (
 	"context"
 	"crypto/tls"
-	"io"
 	"net"
 	"net/http"
 	"testing"
@@ -53,20 +52,6 @@ func client(t *testing.T, secure *tls.Config) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-func get(t *testing.T, c *http.Client, url string) (status int, body string) {
-	t.Helper()
-	resp, err := c.Get(url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	got, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(got)
-}
-
 // connect gives s a connection whose other end is a peer; ended is closed when s has done with it. For use in a bubble.
 func connect(t *testing.T, s *Server) (p *peer, ended chan struct{}) {
 	t.Helper()
@@ -80,11 +65,11 @@ func connect(t *testing.T, s *Server) (p *peer, ended chan struct{}) {
 }
 
 // inBubble runs f with a connection to s whose time is the bubble's.
-func inBubble(t *testing.T, s *Server, f func(t *testing.T, p *peer)) {
+func inBubble(t *testing.T, s *Server, f func(p *peer)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		p, ended := connect(t, s)
-		f(t, p)
+		f(p)
 		_ = p.nc.Close()
 		<-ended
 	})

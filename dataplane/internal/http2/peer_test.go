@@ -49,6 +49,7 @@ type peer struct {
 
 // newPeer sends preface and SETTINGS.
 func newPeer(t *testing.T, nc net.Conn) *peer {
+	t.Helper()
 	p := &peer{t: t, nc: nc, frames: make(chan frame, 1000)}
 	go p.read()
 	p.raw([]byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))

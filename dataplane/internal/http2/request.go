@@ -19,18 +19,18 @@ func (c *conn) ServeHTTP(inner http.ResponseWriter, r *http.Request) {
 	}
 	defer c.finish()
 	if c.requests.Add(1) >= c.set.MaxRequests || c.s.draining.Load() {
-		c.leave()
+		c.leave() //nolint:contextcheck // it outlives the request
 	}
 	x := exchange.New(r.Context())
 	x.ClientIP, x.Scheme, x.Start = c.peer, "http", time.Now()
 	if c.secure {
 		x.Scheme = "https"
 	}
-	r = r.WithContext(x)
+	r = r.WithContext(x) //nolint:contextcheck // x is made of the request's context
 	w := &Writer{stream: inner.(stream), header: inner.Header(), x: x, timeout: c.set.WriteTimeout} // net/http's own has all that
 	r.Body = c.body(w, r)
 	defer w.end()
-	defer func() {
+	defer func() { //nolint:contextcheck // x is the context
 		if value := recover(); value != nil {
 			if value != http.ErrAbortHandler { //nolint:errorlint // a panic's value is compared as net/http does
 				c.s.panicked(x, value, debug.Stack())

@@ -135,7 +135,8 @@ func TestRefused(t *testing.T) {
 					w.WriteHeader(v.Status)
 				},
 			}
-			inBubble(t, s, func(t *testing.T, p *peer) {
+			inBubble(t, s, func(p *peer) {
+				t := p.t
 				p.request(1, true, test.fields...)
 				if test.reset != 0 {
 					if f, ok := p.until(typeReset); !ok || f.code() != test.reset {
@@ -155,7 +156,8 @@ func TestRefused(t *testing.T) {
 // An answer before the end of the body is followed by RST_STREAM NO_ERROR, and the connection goes on.
 func TestAnswerBeforeTheBody(t *testing.T) {
 	s := &Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) })}
-	inBubble(t, s, func(t *testing.T, p *peer) {
+	inBubble(t, s, func(p *peer) {
+		t := p.t
 		for stream := uint32(1); stream < 5; stream += 2 {
 			p.request(stream, false, simple("content-length", "1000000")...)
 			p.send(typeData, 0, stream, make([]byte, 1000))
@@ -184,7 +186,8 @@ func TestPanic(t *testing.T) {
 			}),
 			Panicked: func(_ *exchange.Exchange, value any, _ []byte) { told = value },
 		}
-		inBubble(t, s, func(t *testing.T, p *peer) {
+		inBubble(t, s, func(p *peer) {
+			t := p.t
 			p.request(1, true, simple()...)
 			if f, ok := p.until(typeReset); !ok || f.code() != internalError {
 				t.Errorf("%v, %v behind half an answer, want RST_STREAM INTERNAL_ERROR", f, ok)

@@ -1,7 +1,6 @@
 package http2
 
 import (
-	"context"
 	"log/slog"
 	"net"
 	"net/http"
@@ -171,6 +170,6 @@ func (s *Server) panicked(x *exchange.Exchange, value any, stack []byte) {
 		s.Panicked(x, value, stack)
 		return
 	}
-	s.log().LogAttrs(context.Background(), slog.LevelError, "panic in a handler, its request ended",
+	s.log().LogAttrs(x, slog.LevelError, "panic in a handler, its request ended",
 		slog.Any("panic", value), slog.String("stack", string(stack)))
 }
