@@ -67,12 +67,8 @@ func cpuModel(cpuinfo string) string {
 // comparison is what was measured of the proxies, in Markdown.
 func comparison(results []result, left []string, opts options) string {
 	var out strings.Builder
-	lasting := "their time each"
-	if opts.duration > 0 {
-		lasting = opts.duration.String()
-	}
-	fmt.Fprintf(&out, "Medians of %d rounds of %s. Ratio: cost of the gateway ÷ cost of the other, geometric mean of the rounds' pairs, with its 95 %% interval (t on logarithms).\n\n",
-		opts.rounds, lasting)
+	fmt.Fprintf(&out, "Medians of %d rounds%s. Ratio: cost of the gateway ÷ cost of the other, geometric mean of the rounds' pairs, with its 95 %% interval (t on logarithms).\n\n",
+		opts.rounds, ofEach(opts.duration))
 	for _, name := range left {
 		fmt.Fprintf(&out, "- left out: %s\n", strings.TrimPrefix(name, "left out: "))
 	}
@@ -80,4 +76,11 @@ func comparison(results []result, left []string, opts options) string {
 		out.WriteString(t.markdown(results))
 	}
 	return out.String()
+}
+
+func ofEach(duration time.Duration) string {
+	if duration == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" of %v", duration)
 }
