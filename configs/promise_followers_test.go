@@ -145,7 +145,7 @@ func (w *follower) stream(ctx context.Context) {
 		w.note("%v", err)
 		return
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }() // the stream has ended, how does not matter
 	stream, err := gatewayv1.NewSyncServiceClient(conn).Sync(ctx)
 	if err != nil {
 		return // there is no control plane now
@@ -166,9 +166,14 @@ func (w *follower) stream(ctx context.Context) {
 			say(&gatewayv1.SyncRequest{Message: &gatewayv1.SyncRequest_Applied{Applied: a}})
 			w.served(a)
 		}
-		w.gate.Lock() // waits as long as the test wants
-		w.gate.Unlock()
+		w.pass()
 	}
+}
+
+// pass waits as long as the test wants.
+func (w *follower) pass() {
+	w.gate.Lock()
+	defer w.gate.Unlock()
 }
 
 // beat says that the follower is alive, whether it reads or not.

@@ -56,7 +56,7 @@ func (d *disk) fill(bytes int) {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	for page := make([]byte, 4096); bytes > 0; bytes -= len(page) {
 		if _, err := file.Write(page); errors.Is(err, syscall.ENOSPC) {
 			return
@@ -106,9 +106,11 @@ func TestFullDiskOfTheControlPlane(t *testing.T) {
 		}
 		return err == nil
 	}
-	for i := 0; change(fmt.Sprint("key-", i), true); i++ {
+	n := 0
+	for change(fmt.Sprint("key-", n), true) {
+		n++
 	}
-	t.Logf("full after %d keys", len(acknowledged)-1)
+	t.Logf("full after %d keys", n)
 	for i := range 10 { // some may find room that earlier changes left
 		change(fmt.Sprint("late-", i), true)
 		change(fmt.Sprint("key-", 2*i), false)

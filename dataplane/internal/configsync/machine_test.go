@@ -70,7 +70,7 @@ func TestHostilePeer(t *testing.T) {
 // scratch returns a folder in memory where there is one: a cache waits for its disk at each change.
 func scratch(t *testing.T) string {
 	t.Helper()
-	folder, err := os.MkdirTemp("/dev/shm", "hostile-peer-")
+	folder, err := os.MkdirTemp("/dev/shm", "hostile-peer-") //nolint:usetesting // t.TempDir is on the disk
 	if err != nil {
 		return t.TempDir()
 	}
