@@ -51,7 +51,7 @@ func request(t *testing.T, client *http.Client, url, key string) *http.Response 
 // events opens an event stream that has had its first event.
 func events(t *testing.T, client *http.Client, url, key string) io.Reader {
 	t.Helper()
-	resp := request(t, client, url, key)
+	resp := request(t, client, url, key) //nolint:bodyclose // it is closed with the test
 	first := make([]byte, len(firstEvent))
 	if _, err := io.ReadFull(resp.Body, first); err != nil || string(first) != firstEvent {
 		t.Fatalf("first event of %s = %q, %v", url, first, err)

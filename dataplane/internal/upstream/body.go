@@ -33,9 +33,9 @@ type Body struct {
 	src    io.Reader
 	rc     *http.ResponseController
 	limit  int64         // bytes; 0: none
-	wait   time.Duration // between reads
+	wait   time.Duration // between reads; 0: no bound
 	length int64         // announced; -1: unknown
-	stream bool          // neither limit nor minimum rate
+	stream bool          // no minimum rate
 
 	reading sync.Mutex // held during a Read of src
 
@@ -56,11 +56,18 @@ func newBody(w http.ResponseWriter, r *http.Request, s *Settings, stream bool) *
 		src: r.Body, rc: http.NewResponseController(w), limit: s.MaxBody, wait: or(s.BodyTimeout, defaultBody), length: r.ContentLength,
 		stream: stream,
 	}
-	if stream {
-		b.limit, b.wait = 0, s.streamIdle()
+	if stream { // its messages go either way: that it is idle is seen by who sees both
+		b.limit, b.wait = 0, 0
 	}
 	return b
 }
+
+// never is a time that no read lasts for.
+const never = 10 * 365 * 24 * time.Hour
+
+// until is the deadline of a read that begins now. Without a bound it is far away, as no deadline at all would be the
+// server's own.
+func (b *Body) until(now time.Time) time.Time { return now.Add(or(b.wait, never)) }
 
 // Read is part of io.Reader. One goroutine at a time may call it.
 func (b *Body) Read(p []byte) (int, error) {
@@ -70,7 +77,7 @@ func (b *Body) Read(p []byte) (int, error) {
 		return 0, err
 	}
 	start := time.Now()
-	_ = b.rc.SetReadDeadline(start.Add(b.wait)) // not every writer has deadlines
+	_ = b.rc.SetReadDeadline(b.until(start)) // not every writer has deadlines
 	n, err := b.src.Read(p)
 	if errors.Is(err, io.EOF) {
 		_ = b.rc.SetReadDeadline(time.Time{}) // the server goes on reading
@@ -103,7 +110,7 @@ func (b *Body) moveTo(dst *net.TCPConn, limit int64, failed func(error) bool) (n
 		return 0, nil, err
 	}
 	start := time.Now()
-	_ = b.rc.SetReadDeadline(start.Add(b.wait))
+	_ = b.rc.SetReadDeadline(b.until(start))
 	n, err = b.src.(mover).WriteNTo(dst, limit)
 	if err != nil && !errors.Is(err, io.EOF) && failed(err) {
 		return n, err, nil

@@ -82,8 +82,10 @@ func TestFilesChange(t *testing.T) {
 			t.Error("files that are the same made another configuration")
 		}
 		copyFile(t, files.Key, next.Key)
-		if look() != first || look() != first {
-			t.Error("a key that does not match was taken")
+		for range 2 {
+			if look() != first {
+				t.Error("a key that does not match was taken")
+			}
 		}
 		if got := strings.Count(log.String(), "unusable"); got != 1 {
 			t.Errorf("the log was told %d times, want once:\n%s", got, log.String())

@@ -100,6 +100,8 @@ func (f *flight) ended(err error) (Outcome, bool) {
 		return Outcome{}, false
 	case errors.As(cause, &timeout), errors.Is(cause, context.DeadlineExceeded): // the latter: own middleware's
 		return Outcome{Failed: exchange.Upstream, Reason: refusal.UpstreamTimeout, Err: cause}, true
+	case errors.Is(cause, errClientSilent):
+		return Outcome{Failed: exchange.Client, Reason: refusal.RequestTimeout, Err: cause}, true
 	case errors.Is(cause, errCut):
 		return Outcome{Failed: exchange.Gateway, Err: cause}, true
 	default:

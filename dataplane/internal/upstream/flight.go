@@ -56,12 +56,15 @@ func (t *Transport) Attempt(w http.ResponseWriter, r *http.Request, a *Attempt) 
 		entry := a.Tunnels.add(a.x, f.cut)
 		defer a.Tunnels.remove(entry)
 	}
-	conn, err := f.reserve(t.pool)
+	conn, err := f.reserve(ctx, t.pool)
 	if err != nil {
 		return f.unmade(err)
 	}
 	f.reused, f.begunAt = conn.Use(), time.Now()
 	f.dog = watchdog{cancel: cancel, firstByte: f.firstByte()}
+	if a.Stream {
+		f.dog.idle = a.Settings.streamIdle()
+	}
 	f.dog.backend()
 	defer f.dog.rest()
 	resp, err := conn.RoundTrip(f.request(ctx))
@@ -78,8 +81,8 @@ func (t *Transport) Attempt(w http.ResponseWriter, r *http.Request, a *Attempt) 
 }
 
 // reserve finds a connection.
-func (f *flight) reserve(pool *h2.Pool) (*h2.Conn, error) {
-	b, ctx := f.a.Backend, f.ctx
+func (f *flight) reserve(ctx context.Context, pool *h2.Pool) (*h2.Conn, error) {
+	b := f.a.Backend
 	if !f.a.ConnectBy.IsZero() {
 		var stop context.CancelFunc
 		ctx, stop = context.WithDeadlineCause(ctx, f.a.ConnectBy, errConnectBudget)

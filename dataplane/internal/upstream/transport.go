@@ -49,6 +49,7 @@ var (
 	errFirstByte     = timeoutError("no response head in time")
 	errSilent        = timeoutError("response body: silent for too long")
 	errDeadline      = timeoutError("request over the service's timeout")
+	errClientSilent  = errors.New("stream whose client said nothing for too long")
 	errCut           = errors.New("stream ended: its key is over or the gateway stops")
 )
 

@@ -10,18 +10,23 @@ import (
 type watchdog struct {
 	cancel    context.CancelCauseFunc
 	firstByte time.Duration
+	idle      time.Duration // of a stream, while its client is awaited; 0: the body of the request has a bound of its own
 
 	mu       sync.Mutex
 	timer    *time.Timer
-	answered bool // the response head is here: the request's writer no longer matters
+	answered bool          // the response head is here
+	silence  time.Duration // that more of the response's body is awaited for; 0: it is not
 }
 
-// backend starts the wait for the response head anew: the connection stands, or took a piece of the request.
+// backend starts the wait for the response anew: the connection stands, or the client has sent a piece of the request.
 func (d *watchdog) backend() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.answered {
+	switch {
+	case !d.answered:
 		d.startLocked(d.firstByte, errFirstByte)
+	case d.silence > 0:
+		d.startLocked(d.silence, errSilent)
 	}
 }
 
@@ -29,7 +34,11 @@ func (d *watchdog) backend() {
 func (d *watchdog) client() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.answered {
+	switch {
+	case d.answered:
+	case d.idle > 0:
+		d.startLocked(d.idle, errClientSilent)
+	default:
 		d.stopLocked()
 	}
 }
@@ -46,6 +55,7 @@ func (d *watchdog) head() {
 func (d *watchdog) expect(limit time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.silence = limit
 	d.startLocked(limit, errSilent)
 }
 
@@ -53,6 +63,7 @@ func (d *watchdog) expect(limit time.Duration) {
 func (d *watchdog) rest() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.silence = 0
 	d.stopLocked()
 }
 
