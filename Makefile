@@ -80,7 +80,7 @@ golden: ## rewrite golden files
 	go test $$(git grep -l 'flag.Bool("update"' -- '*_test.go' | xargs -n1 dirname | sort -u | sed 's|^|./|') -update
 
 system: ## system tests, the long ones (build tag system) included
-	go test -count=1 -tags=system ./configs/...
+	go test -count=1 -timeout=20m -tags=system ./configs/...
 
 check: ## all that CI runs; commit first, it ends with a clean git status
 	bash .ci/run
