@@ -151,6 +151,15 @@ func TestTLSRejected(t *testing.T) {
 	if _, err := p.shown("eu.orders.example"); err != nil {
 		t.Errorf("the earlier configuration does not go on: %v", err)
 	}
+	rejections := p.metrics(p.data)["gateway_sync_rejected_total"]
+	p.authority.Write(t, p.orders, time.Hour, "*.orders.example") // now it is there
+	p.awaitServing()
+	if got := p.dataplanes()["a"]; got.GetReason() != "" {
+		t.Errorf("what was rejected is served, with the reason %q, want none", got.GetReason())
+	}
+	if n := p.metrics(p.data)["gateway_sync_rejected_total"]; n != rejections {
+		t.Errorf("%v rejections are counted, want %v", n, rejections)
+	}
 }
 
 // Renewed certificates are served without a failed request or a connection that ends; what is no good changes nothing.

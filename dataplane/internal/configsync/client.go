@@ -9,7 +9,8 @@
 //
 // What a data plane promises (the protocol is in proto/gateway/v1/sync.proto):
 //   - A configuration is built whole or not at all. One that cannot be built is rejected with its reason; the earlier build
-//     goes on serving, and what was received is kept, so that later records apply on top of it.
+//     goes on serving, and what was received is kept, so that later records apply on top of it. One that was rejected for files of this
+//     machine is built again at each heartbeat.
 //   - The first service waits until both parts have reached what Welcome named, or were rejected there: neither a key that is
 //     revoked by then nor a port that was left is ever served. A cache with both parts waits for Grace at the most. Without
 //     one the data plane is alive, not ready, and answers 503 until the parts are there; only if the control plane is gone

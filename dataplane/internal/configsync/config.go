@@ -17,6 +17,7 @@ type configPart struct {
 	built      *snapshot.Snapshot  // newest good build; nil: none
 	builtState cache.State         // what built was built from
 	rejection  *gatewayv1.Rejected // what was received is not what was built, and why; nil: it is
+	passing    bool                // the rejection is for files of this machine: another build may succeed
 	unwritten  bool                // the cache has not all that came before the last message
 	owed       time.Time           // Applied is to be sent when built is served, counted from here; zero: nothing
 }
@@ -64,12 +65,35 @@ func (r *replica) takeConfigLocked(fresh []*gatewayv1.Record, began time.Time) r
 	if !r.buildLocked() {
 		return append(r.serveLocked(), message(c.rejection)) // what was built before need not wait for this revision any more
 	}
-	c.owed = began
+	return r.builtLocked(fresh, began)
+}
+
+// builtLocked serves, saves and reports what was built.
+func (r *replica) builtLocked(fresh []*gatewayv1.Record, began time.Time) replies {
+	r.config.owed = began
 	served := r.publishLocked()
 	r.saveConfigLocked(fresh)
 	if served {
 		r.readyLocked()
 		return r.owedLocked()
+	}
+	return nil
+}
+
+// retryConfig builds again what was rejected for files of this machine, and tells what became of that if it is something new.
+func (r *replica) retryConfig() replies {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c := &r.config
+	if c.rejection == nil || !c.passing || !r.follows || c.broken {
+		return nil
+	}
+	before := c.rejection
+	switch {
+	case r.buildLocked():
+		return r.builtLocked(nil, time.Now())
+	case c.rejection != before:
+		return replies{message(c.rejection)}
 	}
 	return nil
 }
@@ -90,8 +114,11 @@ func (r *replica) buildLocked() bool {
 	}
 	built, why := snapshot.Build(state, r.opts.Live)
 	if why != nil {
+		c.passing, c.unwritten = why.Passing, true
+		if old := c.rejection; old.GetRevision() == c.state.Revision && old.GetReason() == why.Reason {
+			return false // it was told
+		}
 		c.rejection = &gatewayv1.Rejected{Part: c.id, Revision: c.state.Revision, Entry: why.Entry, Reason: why.Reason}
-		c.unwritten = true
 		r.metrics.rejected.Inc()
 		r.opts.Log.Error("configuration rejected, serving previous", "revision", c.state.Revision, "entry", why.Entry, "reason", why.Reason)
 		return false

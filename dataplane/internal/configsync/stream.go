@@ -105,7 +105,7 @@ func (s *session) take(m *gatewayv1.SyncResponse) (replies, error) {
 		return s.takeWelcome(m.GetWelcome()), nil
 	case m.GetHeartbeat() != nil:
 		s.note(m.GetHeartbeat().GetTimeUs())
-		return r.retryCache(), nil
+		return append(r.retryConfig(), r.retryCache()...), nil
 	case m.GetCommand() != nil:
 		s.client.obey(m.GetCommand(), s.reply)
 	}

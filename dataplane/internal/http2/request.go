@@ -26,7 +26,7 @@ func (c *conn) ServeHTTP(inner http.ResponseWriter, r *http.Request) {
 	if c.secure {
 		x.Scheme = "https"
 	}
-	r = r.WithContext(x) //nolint:contextcheck // x is made of the request's context
+	r = r.WithContext(x)                                                                            //nolint:contextcheck // x is made of the request's context
 	w := &Writer{stream: inner.(stream), header: inner.Header(), x: x, timeout: c.set.WriteTimeout} // net/http's own has all that
 	r.Body = c.body(w, r)
 	defer w.end()

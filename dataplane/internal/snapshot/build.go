@@ -32,7 +32,7 @@ func Build(state State, live *Live) (next *Snapshot, why *Rejection) {
 	defer func() {
 		if p := recover(); p != nil { // a mistake of ours, or of own middleware: no configuration may end the process
 			live.deps.Log.Error("panic while a configuration was built", "panic", p, "service", b.service, "stack", string(debug.Stack()))
-			why = &Rejection{b.service, fmt.Sprintf("service %q: panic while it was built: %v", b.service, p)}
+			why = &Rejection{Entry: b.service, Reason: fmt.Sprintf("service %q: panic while it was built: %v", b.service, p)}
 		}
 		if why != nil {
 			live.abandon(b.next)
@@ -46,7 +46,7 @@ func Build(state State, live *Live) (next *Snapshot, why *Rejection) {
 		if b.service != "" {
 			reason = fmt.Sprintf("service %q: %s", b.service, reason)
 		}
-		return nil, &Rejection{b.service, reason}
+		return nil, &Rejection{Entry: b.service, Reason: reason, Passing: b.reads}
 	}
 	return b.next, nil
 }
@@ -57,6 +57,7 @@ type builder struct {
 	live    *Live
 	next    *Snapshot
 	service string // the one that is being built, for the rejection; "" none
+	reads   bool   // files are being read, for the rejection
 }
 
 func (b *builder) build() error {
@@ -68,9 +69,11 @@ func (b *builder) build() error {
 		return err
 	}
 	b.next.Listener = listenerSettings(b.next.Settings.GetListener())
+	b.reads = true
 	if b.next.TLS, err = b.live.openTLS(b.next.Settings.GetTls()); err != nil {
 		return err
 	}
+	b.reads = false
 	base := b.live.base(b.state.Settings)
 	names := slices.Sorted(maps.Keys(b.state.Services)) // so that of several mistakes the same one is named each time
 	for _, name := range names {
@@ -121,10 +124,12 @@ func (b *builder) buildService(name string, raw []byte) (*Service, error) {
 	}
 	s := &Service{Name: name, Config: cfg, raw: raw, parts: b.live.partsOf(name)}
 	b.next.built = append(b.next.built, s)
+	b.reads = cfg.GetUpstreamTls() != nil
 	last, err := s.parts.cluster.Handler(upstreamSettings(cfg, b.next.Settings.GetListener()))
 	if err != nil {
 		return nil, err
 	}
+	b.reads = false
 	mws, err := b.middleware(s)
 	if err != nil {
 		return nil, err

@@ -43,8 +43,9 @@ type State struct {
 
 // Rejection says why a configuration cannot be served.
 type Rejection struct {
-	Entry  string // name of the service at fault; "" if it was none, or the settings
-	Reason string // for people; names the service again
+	Entry   string // name of the service at fault; "" if it was none, or the settings
+	Reason  string // for people; names the service again
+	Passing bool   // it is about files of this machine: the same configuration may be good later
 }
 
 func (r *Rejection) Error() string { return r.Reason }
