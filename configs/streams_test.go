@@ -257,3 +257,34 @@ func TestCallsAreLeftAndCut(t *testing.T) {
 	}
 	<-calls.canceled
 }
+
+// A call may be silent for longer than any other request may.
+func TestSilentCallsLast(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	calls := newCallee(t, nil)
+	f.write(configuration(grpcService("calls", testService, guarded, unlimited, "h2c://"+calls.address)) +
+		"listener: {body_timeout: 50ms}\ntransport: {first_byte_timeout: 50ms, read_timeout: 50ms}\n")
+	f.startControl()
+	p := f.startData("a")
+	f.awaitServing()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	call, err := testgrpc.NewTestServiceClient(callWith(t, p, fileKey)).FullDuplexCall(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	silence := answers(1, 1)
+	for _, s := range silence {
+		s.IntervalUs = 300_000 // before its message: first the head is awaited, then the body
+	}
+	if err := call.Send(&testgrpc.StreamingOutputCallRequest{ResponseParameters: silence}); err != nil {
+		t.Fatal(err)
+	}
+	for range silence {
+		if _, err := call.Recv(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exchangeMessages(t, call)
+}
