@@ -26,8 +26,8 @@ func (p *plane) servePublic(ctx context.Context, s *sockets) error {
 	case err := <-served:
 		return fmt.Errorf("serve %s: %w", public.Addr(), err)
 	case <-replaced:
-		p.leaveAdmin()
-		p.drain(0) //nolint:contextcheck // likewise
+		p.leaveAdmin() //nolint:contextcheck // it waits for nothing
+		p.drain(0)     //nolint:contextcheck // likewise
 	case <-ctx.Done():
 		p.drains.Store(true)
 		p.drain(p.opts.DrainDelay) //nolint:contextcheck // ctx has ended, the drain has a deadline of its own

@@ -84,8 +84,8 @@ func (c *refusable) Write(b []byte) (int, error) {
 	if err == nil {
 		return n, nil
 	}
-	_ = c.Conn.SetReadDeadline(time.Now().Add(heedWithin)) // it is of no more use
-	_, why := c.Conn.Read(make([]byte, 1))
+	_ = c.SetReadDeadline(time.Now().Add(heedWithin)) // it is of no more use
+	_, why := c.Read(make([]byte, 1))
 	if said, ok := errors.AsType[*net.OpError](why); ok && said.Op == "remote error" {
 		return n, why
 	}

@@ -12,11 +12,11 @@ import (
 	gatewayv1 "apigateway/proto/gateway/v1"
 )
 
-// depart joins a process that has handed the id over.
-func (b *bench) depart(id, instance string) *plane {
+// depart joins a process that has handed the id a over.
+func (b *bench) depart(instance string) *plane {
 	b.t.Helper()
 	s := newStream()
-	m, err := b.Depart(Arrival{Hello: &gatewayv1.Hello{Id: id, Instance: instance, Epoch: epoch}, Epoch: epoch, Session: s})
+	m, err := b.Depart(Arrival{Hello: &gatewayv1.Hello{Id: "a", Instance: instance, Epoch: epoch}, Epoch: epoch, Session: s})
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func (b *bench) depart(id, instance string) *plane {
 func TestDepartingProcessCountsForKeys(t *testing.T) {
 	b := newBench(t)
 	next := b.connect("a")
-	old := b.depart("a", "old")
+	old := b.depart("old")
 	expect := func(when string, c Change, proven bool, lagging ...*gatewayv1.LaggingBy) {
 		t.Helper()
 		got := b.Standing(c)
@@ -43,7 +43,7 @@ func TestDepartingProcessCountsForKeys(t *testing.T) {
 	expect("behind", revocation, false, &gatewayv1.LaggingBy{Dataplane: "a", Revision: 6})
 	old.applied(keysPart, 7)
 	expect("served by both", revocation, true)
-	again := b.depart("a", "old")
+	again := b.depart("old")
 	expect("a new stream", revocation, false, &gatewayv1.LaggingBy{Dataplane: "a"})
 	if want := []string{"replaced by a newer stream of the same instance"}; !cmp.Equal(old.cuts, want) {
 		t.Errorf("cuts of the earlier stream = %q, want %q", old.cuts, want)
@@ -61,7 +61,7 @@ func TestDepartingProcessCountsForKeys(t *testing.T) {
 func TestDepartingProcessIsNotShown(t *testing.T) {
 	b := newBench(t)
 	b.connect("a").leave()
-	b.depart("a", "old").applied(keysPart, 9)
+	b.depart("old").applied(keysPart, 9)
 	if got := b.Member("a").Describe(store.State{}).GetState(); got != gatewayv1.DataPlaneState_DATA_PLANE_STATE_DISCONNECTED {
 		t.Errorf("Describe() = %v, want disconnected", got)
 	}
@@ -81,7 +81,7 @@ func TestDepartIsBounded(t *testing.T) {
 	}
 	b.connect("a")
 	for i := range maxDeparting {
-		b.depart("a", fmt.Sprint(i))
+		b.depart(fmt.Sprint(i))
 	}
 	if _, err := b.Depart(hello("one more")); err == nil {
 		t.Errorf("Depart() of %d processes succeeds, want an error", maxDeparting+1)

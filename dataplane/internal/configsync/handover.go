@@ -85,7 +85,7 @@ func (c *Client) connectOrTurn(ctx context.Context, address string) error {
 		return err
 	case t := <-c.turns:
 		cancel(errTurned)
-		<-ended
+		_ = <-ended // the turn is why
 		t.done <- t.do()
 		return errTurned
 	}

@@ -36,7 +36,8 @@ func (f *fleet) handOver(s *store, from *peer) *peer {
 
 // ends waits for the data plane's last word and ends the stream.
 func (p *peer) ends() {
-	for range p.got { //nolint:revive // until it has said everything
+	for ok := true; ok; {
+		_, ok = <-p.got // until it has said everything
 	}
 	p.end <- nil
 }
@@ -90,7 +91,7 @@ func TestTakeBack(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				defer back.Close()
+				defer func() { _ = back.Close() }()
 				done := make(chan error, 1)
 				go func() { done <- f.TakeBack(f.t.Context(), back) }()
 				departing.ends()

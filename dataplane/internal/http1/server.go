@@ -156,7 +156,7 @@ func (s *Server) admit(nc net.Conn) {
 	limit := s.settings().MaxConns
 	c, enough := s.newConn(nc), !scarce(socketOf(nc))
 	s.mu.Lock()
-	ok := enough && !(s.closing && s.idleEnd == 0) && len(s.conns) < limit
+	ok := enough && (!s.closing || s.idleEnd != 0) && len(s.conns) < limit
 	if ok {
 		s.conns[c] = struct{}{}
 	}
