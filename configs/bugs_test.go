@@ -14,6 +14,7 @@ var bugs = []struct{ tag, folder, test string }{
 	{"bug_revive_key", "dataplane/internal/cache", "TestFlippedBits"},
 	{"bug_apply_unchecked", "dataplane/internal/snapshot", "TestRejectionChangesNothing"},
 	{"bug_count_aborts", "dataplane/internal/upstream", "TestClientGone"},
+	{"bug_pool_dirty", "dataplane/internal/upstream", "TestSurplusAnswersNobody"},
 	{"bug_ack_early", "controlplane/internal/publish", "TestNothingIsShownBeforeItIsStored"},
 	{"bug_unbounded_queue", "controlplane/internal/grpcapi", "TestStalledReaderIsBounded"},
 }

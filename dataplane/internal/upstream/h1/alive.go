@@ -9,6 +9,9 @@ import (
 
 // alive reports whether an idle connection is open and has nothing to read.
 func (c *Conn) alive() bool {
+	if bugPoolDirty {
+		return true
+	}
 	if c.probe != nil {
 		return c.probe.idle()
 	}

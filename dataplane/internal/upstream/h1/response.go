@@ -191,7 +191,7 @@ func (r *Response) Took(n int64) { r.left -= n }
 
 // Reusable reports whether the connection may carry another request, as far as the response can say.
 func (r *Response) Reusable() bool {
-	return r.ended && !r.eof && r.r == r.w && r.Head.KeepAlive && r.framing != byClose && r.Head.Status >= 200
+	return r.ended && !r.eof && (r.r == r.w || bugPoolDirty) && r.Head.KeepAlive && r.framing != byClose && r.Head.Status >= 200
 }
 
 // Rest returns what has been read behind the last head and not used. It is valid until Release.
