@@ -116,6 +116,7 @@ func TestAddAgain(t *testing.T) {
 		{"seconds later", 5 * time.Second, with(scoped, time.Hour+5*time.Second, "users"), ""},
 		{"a service twice", 0, with(scoped, time.Hour, "users", "users"), ""},
 		{"no scope", 0, with(scoped, time.Hour), `key "scoped": exists with another scope, got all services (want services users)`},
+		{"another scope", 0, with(scoped, time.Hour, "orders"), `key "scoped": exists with another scope, got services orders (want services users)`},
 		{"a scope", 0, with(open, 0, "users"), `key "open": exists with another scope, got services users (want all services)`},
 		{"ends later", 0, with(scoped, 2*time.Hour, "users"), `key "scoped": exists with another expiry, got 2026-11-23T14:00:00Z (want 2026-11-23T13:00:00Z)`},
 		{"ends earlier", 0, with(scoped, time.Minute, "users"), `key "scoped": exists with another expiry, got 2026-11-23T12:01:00Z (want 2026-11-23T13:00:00Z)`},
@@ -310,8 +311,8 @@ func TestList(t *testing.T) {
 	var got []string
 	for after := ""; ; {
 		page, err := f.List(t.Context(), after, 10)
-		if err != nil {
-			t.Fatal(err)
+		if err != nil || len(page) > 10 {
+			t.Fatalf("List() = %d keys, %v, want at most 10", len(page), err)
 		}
 		for _, k := range page {
 			if k.FromFile != (k.Name == "filed") || len(k.Secrets) != 1 {
