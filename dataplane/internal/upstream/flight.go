@@ -27,7 +27,7 @@ type flight struct {
 	r        *http.Request
 	a        *Attempt
 	settings *TransportSettings
-	ctx      context.Context // of the attempt: the request's, ended by the watchdog too
+	ctx      context.Context // of the attempt: ends with the request's, and by the watchdog
 	cancel   context.CancelCauseFunc
 	dog      watchdog
 	forward  wire.Forward
@@ -44,8 +44,11 @@ type flight struct {
 // Attempt is part of Engine.
 func (t *Transport) Attempt(w http.ResponseWriter, r *http.Request, a *Attempt) Outcome {
 	f := &flight{w: w, r: r, a: a, settings: t.settings.Load()}
-	ctx, cancel := context.WithCancelCause(r.Context())
+	// What goes to net/http is the attempt's own, context and header: a goroutine of its may still look at it when the
+	// request has ended, and the request's serve the next one then.
+	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
+	defer follow(r.Context(), cancel)()
 	if !a.Deadline.IsZero() {
 		var stop context.CancelFunc
 		ctx, stop = context.WithDeadlineCause(ctx, a.Deadline, errDeadline)
@@ -78,6 +81,20 @@ func (t *Transport) Attempt(w http.ResponseWriter, r *http.Request, a *Attempt) 
 	}
 	_ = resp.Body.Close()
 	return o
+}
+
+// follow ends an attempt with its request, until the function that it returns is called.
+func follow(ctx context.Context, cancel context.CancelCauseFunc) (stop func()) {
+	ended := make(chan struct{})
+	unhook := context.AfterFunc(ctx, func() {
+		defer close(ended)
+		cancel(context.Cause(ctx))
+	})
+	return func() {
+		if !unhook() {
+			<-ended
+		}
+	}
 }
 
 // reserve finds a connection.
@@ -131,10 +148,24 @@ func (f *flight) request(ctx context.Context) *http.Request {
 	x := f.a.x
 	f.forward = wire.Forward{Peer: peer, Scheme: x.Scheme, Host: f.r.Host, RequestID: x.RequestID, Proto: f.r.ProtoMajor}
 	wire.OutboundRequest(out.Header, f.r.Header, &f.forward)
+	own(out.Header)
 	if _, ok := out.Header["User-Agent"]; !ok {
 		out.Header["User-Agent"] = nil // net/http would send its own
 	}
 	return out.WithContext(httptrace.WithClientTrace(ctx, f.trace()))
+}
+
+// own makes the values of a header its own, as package wire shares them with the client's.
+func own(h http.Header) {
+	n := 0
+	for _, values := range h {
+		n += len(values)
+	}
+	all := make([]string, 0, n)
+	for name, values := range h {
+		all = append(all, values...)
+		h[name] = all[len(all)-len(values) : len(all) : len(all)]
+	}
 }
 
 // unblock ends the wait for a response that cannot come any more while the request still waits for the client: net/http

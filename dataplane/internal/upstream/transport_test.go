@@ -3,9 +3,12 @@ package upstream
 import (
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"apigateway/dataplane/internal/breaker"
 	"apigateway/dataplane/internal/exchange"
@@ -384,5 +387,22 @@ func TestNotHTTP2(t *testing.T) {
 	}
 	if got := g.cluster.Status()[0]; got.State != breaker.Open {
 		t.Errorf("watch = %+v, want it open", got)
+	}
+}
+
+// TestRequestIsItsOwn: the client's header serves another request while net/http may still write this one.
+func TestRequestIsItsOwn(t *testing.T) {
+	values := []string{"1", "2"}
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.Header = http.Header{"X-A": values}
+	b, err := parseBackend("h2c://a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &flight{r: r, a: &Attempt{Backend: &b, Settings: &Settings{}, Path: "/", x: exchange.New(t.Context())}}
+	out := f.request(t.Context())
+	clear(values)
+	if diff := cmp.Diff([]string{"1", "2"}, out.Header["X-A"]); diff != "" {
+		t.Errorf("header after the client's was used again (-want +got):\n%s", diff)
 	}
 }
