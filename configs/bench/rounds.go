@@ -27,8 +27,15 @@ func runScenarios(ctx context.Context, opts options, dir string, say sayer) (res
 		left = append(left, name+": not found")
 	}
 	for i, s := range opts.scenarios {
-		b := &bed{scenario: s, bin: opts.bin, dir: filepath.Join(dir, fmt.Sprint("scenario-", i)), keys: makeKeys(keyCount)}
-		r, err := b.runOn(ctx, opts, allowed, rivals, say)
+		var r result
+		for again := range max(min(s.afresh, opts.rounds), 1) {
+			b := &bed{scenario: s, bin: opts.bin, dir: filepath.Join(dir, fmt.Sprintf("scenario-%d-%d", i, again)), keys: makeKeys(keyCount)}
+			var next result
+			if next, err = b.runOn(ctx, opts, allowed, rivals, say); err != nil {
+				break
+			}
+			r = r.and(next)
+		}
 		if errors.Is(err, errLeftOut) {
 			left = append(left, fmt.Sprintf("%s: %v", s.name, err))
 			say("%s: %v", s.name, err)
@@ -84,7 +91,7 @@ func (b *bed) run(ctx context.Context, opts options, rivals []contestant, say sa
 	if err := b.start(ctx, rivals); err != nil {
 		return r, err
 	}
-	if b.once {
+	if b.afresh > 0 {
 		opts.rounds, opts.warmup = 1, 0
 	}
 	if opts.duration == 0 {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -25,7 +26,7 @@ type scenario struct {
 	tls         bool
 	open        bool     // no key is asked for, and every path is served
 	only        []string // names of the proxies; nil: all
-	once        bool     // one round tells all
+	afresh      int      // rounds, each with proxies started for it; 0: as many as asked for, all with the same proxies
 	lasting     time.Duration
 	per         unit
 	program     string                                    // what it needs beside the proxies; "": nothing
@@ -57,15 +58,15 @@ var scenarios = []scenario{
 		per: request, program: "wrk", backends: plainBackends, ready: check, prepare: halfOfPeak, measure: steady,
 	},
 	{
-		name: "idle", in: idleTable, connections: 10_000, cores: 1, body: smallBody, once: true,
+		name: "idle", in: idleTable, connections: 10_000, cores: 1, body: smallBody, afresh: 3,
 		per: kibibyte, backends: plainBackends, ready: check, measure: idle,
 	},
 	{
-		name: "allocations", in: allocationTable, connections: 32, cores: 1, body: smallBody, only: []string{gateway}, once: true, lasting: 3 * time.Second,
+		name: "allocations", in: allocationTable, connections: 32, cores: 1, body: smallBody, only: []string{gateway}, afresh: 1, lasting: 3 * time.Second,
 		per: allocation, program: "wrk", backends: plainBackends, ready: check, measure: allocations,
 	},
 	{
-		name: "strictness", in: strictnessTable, connections: 1, cores: 1, open: true, once: true,
+		name: "strictness", in: strictnessTable, connections: 1, cores: 1, open: true, afresh: 1,
 		per: misjudged, backends: lenientBackend, ready: checkOpen, measure: strictness,
 	},
 }
@@ -135,6 +136,14 @@ type result struct {
 	scenario
 	names   []string
 	samples [][]sample
+}
+
+// and adds rounds of the same scenario.
+func (r result) and(more result) result {
+	for i := range r.samples {
+		more.samples[i] = slices.Concat(r.samples[i], more.samples[i])
+	}
+	return more
 }
 
 // costs are what each round of one proxy cost.

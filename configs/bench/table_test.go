@@ -106,3 +106,15 @@ func TestEveryScenarioHasItsTable(t *testing.T) {
 		}
 	}
 }
+
+func TestResultAnd(t *testing.T) {
+	first := result{names: []string{"a", "b"}, samples: [][]sample{{second(1, 1)}, {second(2, 1)}}}
+	next := result{names: []string{"a", "b"}, samples: [][]sample{{second(3, 1)}, {second(4, 1)}}}
+	got := result{}.and(first).and(next)
+	want := [][]float64{{1, 3}, {2, 4}}
+	for i, samples := range got.samples {
+		if diff := cmp.Diff(want[i], each(samples, func(s sample) float64 { return float64(s.requests) })); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", got.names[i], diff)
+		}
+	}
+}
