@@ -20,7 +20,7 @@
 // On a connection: 100 streams (SETTINGS_MAX_CONCURRENT_STREAMS), windows of 64 KiB for a stream and 1 MiB for all, frames of 16 KiB,
 // heads of 64 KiB before they are judged. Streams that the client resets (CVE-2023-44487) keep their place until their handler has
 // returned; at most 400 more wait for one, then the connection ends with ENHANCE_YOUR_CALM. CONTINUATION frames are read up to twice the
-// head's limit and then end the connection, as do 10,000 control frames that the client makes us queue and does not read.
+// head's limit, empty ones for as long as PING may be unanswered, and then end the connection, as do 10,000 control frames that the client makes us queue and does not read.
 //
 // Idle time, age and number of requests end a connection with GOAWAY: what was begun before is finished. A client that sends no frame for
 // 30 s is asked for a sign of life, and cut 15 s later; one that takes nothing of an answer for Settings.WriteTimeout loses that stream, or the
