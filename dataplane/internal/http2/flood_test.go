@@ -51,8 +51,9 @@ func TestContinuationFlood(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				p, ended := connect(t, s)
 				p.deaf.Store(true) // PING is not to stand within a head
-				sent := 0
+				sent, done := 0, make(chan struct{})
 				go func() {
+					defer close(done)
 					p.send(typeHeaders, flagEndStream, 1, block(simple()...))
 					for sent < 100_000 {
 						select {
@@ -66,7 +67,7 @@ func TestContinuationFlood(t *testing.T) {
 					}
 				}()
 				<-ended
-				synctest.Wait()
+				<-done
 				if sent > test.most {
 					t.Errorf("%d frames were read, want %d at most", sent, test.most)
 				}
