@@ -85,13 +85,16 @@ func NewLive(deps Deps) (*Live, error) {
 		}
 	}
 	l := &Live{
-		deps:        deps,
-		engines:     upstream.NewEngines(upstream.TransportSettings{}),
-		credentials: upstream.NewCredentials(deps.Log),
-		began:       time.Now(),
-		services:    map[string]*Service{},
+		deps:     deps,
+		engines:  upstream.NewEngines(upstream.TransportSettings{}),
+		began:    time.Now(),
+		services: map[string]*Service{},
 	}
-	return l, l.newMeters(deps.Meters)
+	if err := l.newMeters(deps.Meters); err != nil {
+		return nil, err
+	}
+	l.credentials = upstream.NewCredentials(deps.Log, l.metrics.upstream)
+	return l, nil
 }
 
 // Tunnels returns the tunnels and streams that are open.

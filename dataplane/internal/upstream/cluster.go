@@ -49,7 +49,7 @@ func NewCluster(service string, deps Deps) *Cluster {
 		deps.Log = slog.Default()
 	}
 	if deps.Credentials == nil {
-		deps.Credentials = NewCredentials(deps.Log)
+		deps.Credentials = NewCredentials(deps.Log, deps.Metrics)
 	}
 	return &Cluster{
 		service: service,

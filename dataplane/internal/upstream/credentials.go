@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 	"weak"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // rereadEvery is how often files of TLS settings are read to see whether they have changed.
@@ -27,9 +29,10 @@ type TLSFiles struct {
 
 // Credentials are the TLS settings of all services, as their files say. Files are read when they are first asked for, and
 // again every 5 s: new connections are made with what they say now. Files that have become unusable are told once in the
-// log, and what they said before stays in force. Close it.
+// log, counted, and what they said before stays in force. Close it.
 type Credentials struct {
-	log *slog.Logger
+	log    *slog.Logger
+	failed prometheus.Counter
 
 	mu     sync.Mutex
 	known  map[TLSFiles]weak.Pointer[credential] // of backends that nobody serves any more there is nothing left
@@ -46,12 +49,12 @@ type credential struct {
 	failed string            // what the log was last told; "": the files are good
 }
 
-// NewCredentials returns credentials that nothing is known of. nil: slog.Default().
-func NewCredentials(log *slog.Logger) *Credentials {
+// NewCredentials returns credentials that nothing is known of. log may be nil: slog.Default().
+func NewCredentials(log *slog.Logger, m *Metrics) *Credentials {
 	if log == nil {
 		log = slog.Default()
 	}
-	return &Credentials{log: log, known: make(map[TLSFiles]weak.Pointer[credential])}
+	return &Credentials{log: log, failed: m.credentials, known: make(map[TLSFiles]weak.Pointer[credential])}
 }
 
 // Close ends the looks. What was given out stays.
@@ -130,6 +133,7 @@ func (c *Credentials) reread(known *credential) {
 		c.log.Info("TLS files of backends changed, new connections use them", "ca_file", known.files.CAFile, "cert_file", known.files.CertFile)
 	case err != nil && known.failed != err.Error():
 		known.failed = err.Error()
+		c.failed.Inc()
 		c.log.Error("TLS files of backends unusable, still using what they said before", "err", err)
 	}
 }

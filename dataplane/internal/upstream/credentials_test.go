@@ -13,6 +13,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
 	"apigateway/dataplane/internal/exchange"
 	"apigateway/proto/mtls"
 	"apigateway/proto/mtls/mtlstest"
@@ -24,6 +27,15 @@ func certificates(t *testing.T) mtls.Files {
 	files := mtlstest.Files(t)
 	mtlstest.New(t, "backends").Write(t, files, time.Hour)
 	return files
+}
+
+func newMetrics(t *testing.T) *Metrics {
+	t.Helper()
+	m, err := NewMetrics(prometheus.NewPedanticRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
 }
 
 func TestFilesOfTLS(t *testing.T) {
@@ -46,7 +58,7 @@ func TestFilesOfTLS(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			c := NewCredentials(nil)
+			c := NewCredentials(nil, newMetrics(t))
 			defer c.Close()
 			_, err := c.get(tt.files)
 			if (err != nil) != (len(tt.want) > 0) {
@@ -66,7 +78,7 @@ func TestFilesChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		files, next := certificates(t), certificates(t)
 		var log strings.Builder
-		c := NewCredentials(slog.New(slog.NewTextHandler(&log, nil)))
+		c := NewCredentials(slog.New(slog.NewTextHandler(&log, nil)), newMetrics(t))
 		defer c.Close()
 		known, err := c.get(TLSFiles{CAFile: files.CA, CertFile: files.Cert, KeyFile: files.Key})
 		if err != nil {
@@ -89,6 +101,9 @@ func TestFilesChange(t *testing.T) {
 		}
 		if got := strings.Count(log.String(), "unusable"); got != 1 {
 			t.Errorf("the log was told %d times, want once:\n%s", got, log.String())
+		}
+		if got := testutil.ToFloat64(c.failed); got != 1 {
+			t.Errorf("failures counted = %v, want 1", got)
 		}
 		copyFile(t, files.Cert, next.Cert)
 		if look() == first {

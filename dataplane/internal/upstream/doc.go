@@ -37,7 +37,8 @@
 // too slow or too large, which is never the backend's failure; 502 upstream_error; 504 upstream_timeout. A client that has
 // left gets none.
 //
-// Metrics: gateway_proxy_canceled_total{service}, gateway_upstream_body_errors_total{service}.
+// Metrics: gateway_proxy_canceled_total{service}, gateway_upstream_body_errors_total{service},
+// gateway_upstream_tls_reload_errors_total.
 //
 // Everything exported is safe for concurrent use unless it says otherwise.
 package upstream

@@ -59,7 +59,7 @@ func (t *Transport) Attempt(w http.ResponseWriter, r *http.Request, a *Attempt) 
 		entry := a.Tunnels.add(a.x, f.cut)
 		defer a.Tunnels.remove(entry)
 	}
-	conn, err := f.reserve(ctx, t.pool)
+	conn, err := f.reserve(ctx, t.pool) //nolint:contextcheck // the attempt's own, which follows the request's
 	if err != nil {
 		return f.unmade(err)
 	}
@@ -70,7 +70,7 @@ func (t *Transport) Attempt(w http.ResponseWriter, r *http.Request, a *Attempt) 
 	}
 	f.dog.backend()
 	defer f.dog.rest()
-	resp, err := conn.RoundTrip(f.request(ctx))
+	resp, err := conn.RoundTrip(f.request(ctx)) //nolint:contextcheck // likewise
 	f.land()
 	if err != nil {
 		return f.failed(err, conn)

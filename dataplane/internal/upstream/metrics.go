@@ -2,10 +2,12 @@ package upstream
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// Metrics owns gateway_proxy_canceled_total and gateway_upstream_body_errors_total.
+// Metrics owns gateway_proxy_canceled_total, gateway_upstream_body_errors_total and
+// gateway_upstream_tls_reload_errors_total.
 type Metrics struct {
-	canceled   *prometheus.CounterVec
-	bodyErrors *prometheus.CounterVec
+	canceled    *prometheus.CounterVec
+	bodyErrors  *prometheus.CounterVec
+	credentials prometheus.Counter
 }
 
 // series are one service's, resolved once.
@@ -25,11 +27,17 @@ func NewMetrics(reg prometheus.Registerer) (*Metrics, error) {
 			Name: "gateway_upstream_body_errors_total",
 			Help: "Responses whose body broke off at the backend after their head had been passed on.",
 		}, []string{"service"}),
+		credentials: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "gateway_upstream_tls_reload_errors_total",
+			Help: "Changes of the files of upstream_tls that were no good: the earlier content stays in force.",
+		}),
 	}
-	if err := reg.Register(m.canceled); err != nil {
-		return nil, err
+	for _, c := range []prometheus.Collector{m.canceled, m.bodyErrors, m.credentials} {
+		if err := reg.Register(c); err != nil {
+			return nil, err
+		}
 	}
-	return m, reg.Register(m.bodyErrors)
+	return m, nil
 }
 
 func (m *Metrics) service(name string) *series {
