@@ -149,6 +149,7 @@ func TestClientGone(t *testing.T) {
 			t.Errorf("context ended with %v, want %v", err, context.Canceled)
 		}
 		p.request(3, true, simple()...)
+		synctest.Wait() // the handler has begun
 		_ = p.nc.Close()
 		if err := <-gone; !errors.Is(err, context.Canceled) {
 			t.Errorf("context ended with %v, want %v", err, context.Canceled)
