@@ -49,6 +49,7 @@ func limitCases() []conformanceCase {
 	),
 		conformanceCase{row: "streams", name: "a tunnel that is idle for too long", over: one, run: idleTunnel},
 		conformanceCase{row: "idle backend", name: "is closed", over: one, setup: soon, run: idleBackend},
+		conformanceCase{row: "idle connections to backends", name: "one more than are kept", over: one, setup: lean, run: oneIdle},
 		conformanceCase{row: "age of a connection", name: "the last answer says so", over: one, setup: brief, run: aged},
 		conformanceCase{row: "connections of a listener", name: "one too many", over: one, setup: few, run: oneTooMany},
 		conformanceCase{row: "client gone", name: "closed", over: one, run: gone("", func(c *caller) { _ = c.Close() })},
@@ -87,6 +88,24 @@ func idleBackend(t *testing.T, l *lane) {
 	c.answer("GET")
 	b := l.backends[0]
 	b.await(t, "the idle connection to be closed", func() bool { return b.conns == 1 && len(b.open) == 0 })
+}
+
+// oneIdle has two requests at a time, whose connections cannot both be kept.
+func oneIdle(t *testing.T, l *lane) {
+	t.Helper()
+	b := l.backends[0]
+	both := make(chan struct{})
+	b.play(inTurn(func(c *backendConn) bool { <-both; return c.readBody() && c.say(okShort) }))
+	callers := []*caller{l.dial(t), l.dial(t)}
+	for _, c := range callers {
+		c.say(ask("GET", "/", "", ""))
+	}
+	b.await(t, "two connections", func() bool { return b.conns == 2 })
+	close(both)
+	for _, c := range callers {
+		c.answer("GET")
+	}
+	b.await(t, "one of the two to be closed", func() bool { return len(b.open) == 1 })
 }
 
 // aged asks until the connection is so old that an answer is its last.

@@ -8,14 +8,15 @@ import (
 	"testing"
 )
 
-// slowAttacks are slowhttptest's, each for 12 s with 1,000 connections.
+// slowAttacks are slowhttptest's, each for 15 s with 1,000 connections. Heads and bodies are so slow that they are refused after 10 s.
 var slowAttacks = []struct {
-	name string
-	args []string
+	name    string
+	args    []string
+	refused string // series that counts them; "": none is
 }{
-	{"headers", []string{"-H", "-i", "2", "-x", "8"}},
-	{"body", []string{"-B", "-i", "2", "-x", "8", "-s", "100000", "-t", "POST"}},
-	{"read", []string{"-X", "-w", "1", "-y", "64", "-n", "2", "-z", "8", "-k", "3"}},
+	{"headers", []string{"-H", "-i", "2", "-x", "8"}, `gateway_refused_total{code="request_timeout",service=""}`},
+	{"body", []string{"-B", "-i", "2", "-x", "8", "-s", "100000", "-t", "POST"}, `gateway_refused_total{code="request_timeout",service="open"}`},
+	{"read", []string{"-X", "-w", "1", "-y", "64", "-n", "2", "-z", "8", "-k", "3"}, ""},
 }
 
 // TestSlowClients has a thousand clients send or read as slowly as they can while others do their work: none of those fails, and when the slow
@@ -35,7 +36,7 @@ func TestSlowClients(t *testing.T) {
 		t.Run(attack.name, func(t *testing.T) {
 			before := f.footprint(p)
 			l := startLoad(t, 4, p, "/users", fileKey)
-			args := append([]string{"-c", "1000", "-r", "500", "-l", "12", "-p", "5", "-u", "http://" + p.public + "/open/large"}, attack.args...)
+			args := append([]string{"-c", "1000", "-r", "500", "-l", "15", "-p", "5", "-u", "http://" + p.public + "/open/large"}, attack.args...)
 			out, err := exec.CommandContext(t.Context(), tool, args...).CombinedOutput()
 			if err != nil {
 				t.Errorf("slowhttptest: %v\n%s", err, out)
@@ -44,6 +45,9 @@ func TestSlowClients(t *testing.T) {
 			t.Logf("%d requests of others were answered", l.count())
 			if bytes.Contains(out, []byte("service available:   NO")) || !bytes.Contains(out, []byte("Exit status")) {
 				t.Errorf("slowhttptest made the service unavailable, or did not come to its end:\n%s", out)
+			}
+			if n := f.metrics(p)[attack.refused]; attack.refused != "" && n < 100 {
+				t.Errorf("%s = %v, want most of them refused", attack.refused, n)
 			}
 			f.awaitFootprint(p, before)
 		})

@@ -51,6 +51,7 @@ func Sections() []Section {
 			{Name: "requests of a connection", OnlyOne: true},
 			{Name: "age of a connection", OnlyOne: true},
 			{Name: "idle backend", OnlyBack: true},
+			{Name: "idle connections to backends", OnlyBack: true},
 			{Name: "time to connect", OnlyBack: true},
 			{Name: "time to the first byte"},
 			{Name: "time between reads"},
