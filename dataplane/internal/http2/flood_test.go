@@ -55,13 +55,7 @@ func TestContinuationFlood(t *testing.T) {
 				go func() {
 					defer close(done)
 					p.send(typeHeaders, flagEndStream, 1, block(simple()...))
-					for sent < 100_000 {
-						select {
-						case <-ended:
-							return
-						default:
-						}
-						p.send(typeContinuation, 0, 1, []byte(strings.Repeat(string(block(test.fields...)), 10)))
+					for p.send(typeContinuation, 0, 1, []byte(strings.Repeat(string(block(test.fields...)), 10))) {
 						sent++
 						time.Sleep(test.every)
 					}

@@ -79,16 +79,19 @@ func (p *peer) read() {
 	}
 }
 
-func (p *peer) raw(b []byte) {
-	if _, err := p.nc.Write(b); err != nil && !errors.Is(err, io.ErrClosedPipe) {
+// raw reports whether the connection still takes bytes.
+func (p *peer) raw(b []byte) bool {
+	_, err := p.nc.Write(b)
+	if err != nil && !errors.Is(err, io.ErrClosedPipe) {
 		p.t.Error(err)
 	}
+	return err == nil
 }
 
-func (p *peer) send(kind, flags byte, stream uint32, payload []byte) {
+func (p *peer) send(kind, flags byte, stream uint32, payload []byte) bool {
 	n := len(payload)
 	b := binary.BigEndian.AppendUint32([]byte{byte(n >> 16), byte(n >> 8), byte(n), kind, flags}, stream)
-	p.raw(append(b, payload...))
+	return p.raw(append(b, payload...))
 }
 
 // request sends a head, given as names and values; end says that no body follows.
