@@ -2,6 +2,7 @@ package configs
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -10,6 +11,16 @@ import (
 	"testing"
 	"time"
 )
+
+// connection asks on one connection, and never repeats a request.
+type connection interface {
+	// get returns the status, and whether the answer ends the connection.
+	get(path, key string) (status int, last bool, err error)
+	close()
+}
+
+// errNotTaken says that the gateway ended the connection and had told that it would not take this request: it is no failure to ask again.
+var errNotTaken = errors.New("request not taken")
 
 // client is one kept-alive connection. Unlike http.Client it never repeats a request, and so hides nothing.
 type client struct {
@@ -51,7 +62,8 @@ func (c *client) send(path, key, more string) error {
 // load is clients that go on asking. Whatever is not answered with 200 is a failure.
 type load struct {
 	address, path, key string
-	fresh              bool          // a new connection for each request
+	fresh              bool // a new connection for each request
+	dial               func(address string) (connection, error)
 	ending             chan struct{} // closed: no more requests
 	leaving            chan struct{} // closed: who is told to close its connection does not come back
 	done               sync.WaitGroup
@@ -78,8 +90,17 @@ func startFreshLoad(t *testing.T, clients int, p *plane, path, key string) *load
 	return l.start(t, clients)
 }
 
+// startHTTP2Load starts clients that speak HTTP/2, each on a connection of its own, one request after the other.
+func startHTTP2Load(t *testing.T, clients int, p *plane, path, key string) *load {
+	t.Helper()
+	l := newLoad(p, path, key)
+	l.dial = dialHTTP2
+	return l.start(t, clients)
+}
+
 func newLoad(p *plane, path, key string) *load {
-	return &load{address: p.public, path: path, key: key, ending: make(chan struct{}), leaving: make(chan struct{})}
+	dial1 := func(address string) (connection, error) { return dial(address) }
+	return &load{address: p.public, path: path, key: key, dial: dial1, ending: make(chan struct{}), leaving: make(chan struct{})}
 }
 
 func (l *load) start(t *testing.T, clients int) *load {
@@ -114,8 +135,12 @@ func (l *load) count() int {
 func (l *load) work() {
 	tick := time.NewTicker(pace)
 	defer tick.Stop()
-	var c *client
-	defer func() { c.close() }()
+	var c connection
+	defer func() {
+		if c != nil {
+			c.close()
+		}
+	}()
 	for {
 		select {
 		case <-l.ending:
@@ -124,13 +149,15 @@ func (l *load) work() {
 		}
 		if c == nil {
 			var err error
-			if c, err = dial(l.address); err != nil {
+			if c, err = l.dial(l.address); err != nil {
+				c = nil // not a nil of another type
 				l.note(err.Error())
 				continue
 			}
 		}
 		status, last, err := c.get(l.path, l.key)
 		switch {
+		case errors.Is(err, errNotTaken):
 		case err != nil:
 			l.note(err.Error())
 		case status != http.StatusOK:

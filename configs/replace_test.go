@@ -38,7 +38,7 @@ func (f *fleet) awaitLog(p *plane, line string) {
 	f.awaitOr(p.name+" to log "+line, func() bool { return strings.Contains(p.log.String(), line) }, p.log.tail)
 }
 
-// A data plane is replaced again and again under load, by kept-alive connections and by new ones: nobody notices, and nothing is left behind.
+// A data plane is replaced again and again under load, by kept-alive connections of both versions of HTTP and by new ones: nobody notices, and nothing is left behind.
 func TestReplacementLosesNothing(t *testing.T) {
 	t.Parallel()
 	f := newProcesses(t)
@@ -49,12 +49,14 @@ func TestReplacementLosesNothing(t *testing.T) {
 	p := f.startData("a", drain)
 	f.awaitServing()
 	kept, fresh := startLoad(t, 4, p, "/users", fileKey), startFreshLoad(t, 4, p, "/users", fileKey)
+	http2 := startHTTP2Load(t, 4, p, "/users", fileKey)
 	f.awaitLoad(kept)
 	for range replacements() {
 		old := p
 		p = f.startReplacing(old, drain)
 		f.awaitLoad(kept)
 		f.awaitLoad(fresh)
+		f.awaitLoad(http2)
 		f.awaitEnd(old)
 		if code := exited(t, old); code != 0 || !strings.Contains(old.log.String(), "msg=drained") {
 			t.Errorf("the one that was replaced exits %d, want 0 and that it drained; log:\n%s", code, old.log.tail())
@@ -65,6 +67,7 @@ func TestReplacementLosesNothing(t *testing.T) {
 	}
 	endLoad(t, kept)
 	endLoad(t, fresh)
+	endLoad(t, http2)
 	if got := f.dataplanes(); len(got) != 1 {
 		t.Errorf("data planes = %v, want one", got)
 	}

@@ -15,14 +15,16 @@ import (
 // upgrade are the header lines that ask for a WebSocket.
 const upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 
-// leaveTaking is a data plane of its own process under load, with a stream and a WebSocket open.
+// leaveTaking is a data plane of its own process under load of HTTP/1.1 and HTTP/2, with a stream of each and a WebSocket open.
 type leaveTaking struct {
 	*fleet
 	backend *backend
 	data    *plane
 	load    *load
+	load2   *load // over HTTP/2
 	stream  *client
 	events  io.Reader // the body of the stream's answer
+	events2 io.Reader // the same over HTTP/2
 	socket  *client
 }
 
@@ -35,7 +37,9 @@ func startLeaveTaking(t *testing.T, drain, delay time.Duration) *leaveTaking {
 	l.data = f.startData("a", func(o *proxy.Options) { o.Drain, o.DrainDelay = drain, delay })
 	f.awaitServing()
 	l.load = startLoad(t, 4, l.data, "/users", fileKey)
+	l.load2 = startHTTP2Load(t, 4, l.data, "/users", fileKey)
 	l.stream, l.events = l.open("/users/stream", "", http.StatusOK)
+	l.events2 = events(t, overHTTP2(t), "http://"+l.data.public+"/users/stream", fileKey)
 	l.socket, _ = l.open("/users/socket", upgrade, http.StatusSwitchingProtocols)
 	first := make([]byte, len(firstEvent))
 	if _, err := io.ReadFull(l.events, first); err != nil || string(first) != firstEvent {
@@ -43,6 +47,7 @@ func startLeaveTaking(t *testing.T, drain, delay time.Duration) *leaveTaking {
 	}
 	l.echo("before")
 	f.awaitLoad(l.load)
+	f.awaitLoad(l.load2)
 	return l
 }
 
@@ -74,6 +79,13 @@ func (l *leaveTaking) open(path, header string, status int) (*client, io.Reader)
 	return c, resp.Body
 }
 
+// leave tells the data plane to end; clients whose connection it ends do not come back.
+func (l *leaveTaking) leave() {
+	close(l.load.leaving)
+	close(l.load2.leaving)
+	l.data.stop()
+}
+
 // echo says something into the WebSocket and hears it again.
 func (l *leaveTaking) echo(text string) {
 	l.t.Helper()
@@ -97,8 +109,7 @@ func TestShutdownLosesNothing(t *testing.T) {
 	if status, last, err := idle.get("/users", fileKey); status != http.StatusOK || last || err != nil {
 		t.Fatalf("a request before = %d, last %v, %v, want 200", status, last, err)
 	}
-	close(l.load.leaving)
-	l.data.stop()
+	l.leave()
 	l.await("/readyz to be 503", func() bool {
 		a, err := l.try(l.data.admin, "/readyz", "")
 		return err == nil && a.status == http.StatusServiceUnavailable
@@ -122,9 +133,10 @@ func TestShutdownLosesNothing(t *testing.T) {
 	}
 	idle.close()
 	close(l.backend.release)
-	rest, err := io.ReadAll(l.events)
-	if err != nil || string(rest) != lastEvent {
-		t.Errorf("the stream ends with %q, %v, want %q and a clean end", rest, err, lastEvent)
+	for version, stream := range map[string]io.Reader{"HTTP/1.1": l.events, "HTTP/2": l.events2} {
+		if rest, err := io.ReadAll(stream); err != nil || string(rest) != lastEvent {
+			t.Errorf("the stream over %s ends with %q, %v, want %q and a clean end", version, rest, err, lastEvent)
+		}
 	}
 	l.stream.close()
 	echoes := 0
@@ -139,6 +151,7 @@ func TestShutdownLosesNothing(t *testing.T) {
 		t.Errorf("exit status = %d, want 0", code)
 	}
 	endLoad(t, l.load)
+	endLoad(t, l.load2)
 	if log := l.data.log.String(); !strings.Contains(log, "msg=drained") || strings.Contains(log, "cut what was left") {
 		t.Errorf("nothing was to be cut; log:\n%s", l.data.log.tail())
 	}
@@ -150,22 +163,24 @@ var cutOff = regexp.MustCompile(`cut what was left" requests=(\d+) tunnels=(\d+)
 func TestShutdownCutsWhatIsLeft(t *testing.T) {
 	t.Parallel()
 	l := startLeaveTaking(t, time.Second, 0)
-	close(l.load.leaving)
-	l.data.stop()
+	l.leave()
 	l.awaitEnd(l.data)
 	if code := exited(t, l.data); code != 0 {
 		t.Errorf("exit status = %d, want 0", code)
 	}
-	if rest, err := io.ReadAll(l.events); err == nil {
-		t.Errorf("the stream that was cut ends cleanly, after %q", rest)
+	for version, stream := range map[string]io.Reader{"HTTP/1.1": l.events, "HTTP/2": l.events2} {
+		if rest, err := io.ReadAll(stream); err == nil {
+			t.Errorf("the stream over %s that was cut ends cleanly, after %q", version, rest)
+		}
 	}
 	if _, err := l.socket.reader.ReadByte(); err == nil {
 		t.Error("the WebSocket that was cut goes on")
 	}
 	endLoad(t, l.load)
+	endLoad(t, l.load2)
 	counted := cutOff.FindStringSubmatch(l.data.log.String())
-	if counted == nil || counted[1] != "1" || counted[2] != "1" {
-		t.Errorf("counted %q, want the stream as a request and the WebSocket as a tunnel; log:\n%s", counted, l.data.log.tail())
+	if counted == nil || counted[1] != "2" || counted[2] != "1" {
+		t.Errorf("counted %q, want the streams as requests and the WebSocket as a tunnel; log:\n%s", counted, l.data.log.tail())
 	}
 }
 

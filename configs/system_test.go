@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// programs builds controlplane, dataplane and the sample of own middleware once and returns their folder.
+// programs builds the three programs and the sample of own middleware once and returns their folder.
 var programs func() (folder string, err error)
 
 // build compiles like the test itself: with the race detector or without.
@@ -48,7 +48,7 @@ func build(folder string) error {
 	if race {
 		args = append(args, "-race")
 	}
-	cmd := exec.Command("go", append(args, "./controlplane", "./dataplane", "./configs/demo/middleware")...)
+	cmd := exec.Command("go", append(args, "./controlplane", "./dataplane", "./gatewayctl", "./configs/demo/middleware")...)
 	cmd.Dir = ".."
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, out)

@@ -1,0 +1,63 @@
+package configs
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+
+	"golang.org/x/net/http2"
+)
+
+// client2 is one connection of HTTP/2, in cleartext by prior knowledge.
+type client2 struct {
+	conn    net.Conn
+	session *http2.ClientConn
+}
+
+func dialHTTP2(address string) (connection, error) {
+	conn, err := net.DialTimeout("tcp", address, patience)
+	if err != nil {
+		return nil, err
+	}
+	session, err := (&http2.Transport{AllowHTTP: true}).NewClientConn(conn)
+	if err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return &client2{conn, session}, nil
+}
+
+func (c *client2) close() {
+	_ = c.session.Close() // its connection may be closed already
+	_ = c.conn.Close()
+}
+
+// get asks for a path. The connection ends once GOAWAY has come.
+func (c *client2) get(path, key string) (status int, last bool, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://gateway"+path, http.NoBody)
+	if err != nil {
+		return 0, true, err
+	}
+	req.Header.Set("X-API-KEY", key)
+	resp, err := c.session.RoundTrip(req)
+	if err != nil {
+		if state := c.session.State(); state.Closing && notTaken(err) {
+			err = fmt.Errorf("%w: %w", errNotTaken, err)
+		}
+		return 0, true, err
+	}
+	defer resp.Body.Close()
+	_, err = io.Copy(io.Discard, resp.Body)
+	return resp.StatusCode, !c.session.CanTakeNewRequest(), err
+}
+
+// notTaken reports whether RoundTrip failed since GOAWAY had come before the request, or named an earlier one as the last (RFC 9113,
+// section 6.8).
+func notTaken(err error) bool {
+	return strings.Contains(err.Error(), "graceful shutdown GOAWAY") || strings.Contains(err.Error(), "client conn not usable")
+}
