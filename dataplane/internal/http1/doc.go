@@ -1,6 +1,6 @@
 // Package http1 is the data plane's HTTP/1.1 server: RFC 9112 on the wire, http.Handler above it. The proxy's public listener is its user.
 // It reads requests strictly (what is let in is package wire's policy), answers malformed ones itself with package refusal's codes, and
-// leaves routing, middleware and backends to its Handler. HTTP/2 goes to a hook.
+// leaves routing, middleware and backends to its Handler. HTTP/2 goes to another server, whose connections count here.
 //
 // # What a handler gets
 //
