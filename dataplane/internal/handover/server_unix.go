@@ -31,6 +31,9 @@ type Server struct {
 	patience patience
 }
 
+// maxPath is what every system takes as the path of a socket.
+const maxPath = 103
+
 // Listen makes the socket in folder, which has to be this process's alone by its lock.
 func Listen(folder string, log *slog.Logger) (*Server, error) {
 	path := socketPath(folder)
@@ -39,7 +42,7 @@ func Listen(folder string, log *slog.Logger) (*Server, error) {
 	}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
-		return nil, fmt.Errorf("handover: %s: %w (a path of over 100 bytes is too long for a socket)", path, err)
+		return nil, fmt.Errorf("handover: %w (want a path of at most %d bytes, got %d)", err, maxPath, len(path))
 	}
 	l.SetUnlinkOnClose(false) // the next process may have made its own by then
 	if err := os.Chmod(path, 0o600); err != nil {
