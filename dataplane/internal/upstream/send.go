@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -80,8 +81,9 @@ func (f *round) inline() (left int64, err error) {
 }
 
 // stopSending ends a sender whose answer is complete: at once if the client has not sent everything, otherwise it has a
-// moment to write what is left. What it has not written then, the backend does not get.
+// moment to write what is left. What it has not written then, the backend does not get, and the connection is closed.
 func (f *round) stopSending(early bool) {
+	var closed error
 	select {
 	case <-f.sender.done:
 	default:
@@ -93,9 +95,11 @@ func (f *round) stopSending(early bool) {
 		}
 		timer := time.AfterFunc(lastWrites, func() { _ = conn.Close() })
 		<-f.sender.done
-		timer.Stop()
+		if !timer.Stop() || early {
+			closed = net.ErrClosed // although the last piece may have gone out just before
+		}
 	}
-	f.unsent = f.sender.err
+	f.unsent = cmp.Or(f.sender.err, closed)
 	f.sender = nil
 }
 
