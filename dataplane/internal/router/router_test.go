@@ -144,6 +144,7 @@ func TestParams(t *testing.T) {
 		{"/users/x", map[string]string{}},
 		{"/users/42/orders/7/lines", map[string]string{"id": "42", "order": "7"}},
 		{"/users/a%2Fb%25/orders/caf%C3%A9", map[string]string{"id": "a/b%", "order": "café"}},
+		{"/users/%25/orders/%20", map[string]string{"id": "%", "order": " "}},
 		{"/files/d/a/b%20c/", map[string]string{"dir": "d", "rest": "a/b c/"}},
 		{"/files/d/", map[string]string{"dir": "d", "rest": ""}},
 		{"/files/d", map[string]string{"dir": "d", "rest": ""}},

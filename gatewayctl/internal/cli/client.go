@@ -204,7 +204,7 @@ func dialProblem(err error, timeout time.Duration) string {
 // lost reports whether gRPC itself, not the control plane, said that the connection broke.
 func lost(message string) bool {
 	for _, own := range []string{"connection error", "error reading", "closing transport", "transport is closing", "unexpected EOF"} {
-		if len(message) >= len(own) && message[:len(own)] == own {
+		if strings.HasPrefix(message, own) {
 			return true
 		}
 	}
