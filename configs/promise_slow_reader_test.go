@@ -29,7 +29,7 @@ func slowReaders() slowReader {
 // One data plane of many reads nothing, in the middle of a snapshot, while keys change: it costs the control plane no more than two
 // snapshots, the others have each change as soon as without it, and it has all of them once it reads again.
 func TestSlowReaderHarmsOnlyItself(t *testing.T) {
-	const rounds = 5 // of changes, with a look at the memory after each: after 30 s the slow one is cut
+	const rounds = 20 // of changes, with a look at the memory after each: after 30 s the slow one is cut
 	size := slowReaders()
 	f := newFleet(t)
 	f.write(keysFile(size.keys, service("users", guarded, unlimited, newBackend(t, "backend-1"))))
