@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"io"
@@ -138,3 +139,56 @@ func (givenAway) Drain()                  {}
 func (givenAway) Shutdown()               {}
 func (givenAway) Close() int              { return 0 }
 func (givenAway) Busy() int               { return 0 }
+
+// counted is an HTTP/2 server that notes what it is told.
+type counted struct {
+	givenAway
+	told []string
+}
+
+func (c *counted) Drain()     { c.told = append(c.told, "drain") }
+func (c *counted) Shutdown()  { c.told = append(c.told, "shutdown") }
+func (c *counted) Close() int { c.told = append(c.told, "close"); return 3 }
+func (c *counted) Busy() int  { return 2 }
+
+// Connections of HTTP/2 count and end with the server that owns them.
+func TestOwnsHTTP2(t *testing.T) {
+	began, end := make(chan struct{}), make(chan struct{})
+	two := &counted{givenAway: func(net.Conn) {
+		close(began)
+		<-end
+	}}
+	s := &Server{Handler: http.NotFoundHandler(), HTTP2: two}
+	l := listen(t)
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(l) }()
+	nc := dial(t, l.Addr().String())
+	if _, err := io.WriteString(nc, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	<-began
+	if open, busy := s.Count(); open != 1 || busy != 2 {
+		t.Errorf("Count() = %d, %d, want one connection and its two requests", open, busy)
+	}
+	s.Drain()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if s.Shutdown(ctx) == nil {
+		t.Error("Shutdown did not wait for the connection")
+	}
+	if n := s.Close(); n != 3 {
+		t.Errorf("Close() = %d, want the three requests that HTTP/2 cut", n)
+	}
+	close(end)
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Errorf("Shutdown = %v once the connection has ended", err)
+	}
+	<-served
+	seen := make(map[string]bool)
+	for _, what := range two.told {
+		seen[what] = true
+	}
+	if !seen["drain"] || !seen["shutdown"] || !seen["close"] {
+		t.Errorf("HTTP/2 was told %q, want drain, shutdown and close", two.told)
+	}
+}
