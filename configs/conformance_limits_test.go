@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -49,6 +50,7 @@ func limitCases() []conformanceCase {
 	),
 		conformanceCase{row: "streams", name: "a tunnel that is idle for too long", over: one, run: idleTunnel},
 		conformanceCase{row: "idle backend", name: "is closed", over: one, setup: soon, run: idleBackend},
+		conformanceCase{row: "body time", name: "a large one that goes on coming", over: one, setup: quick, run: steady},
 		conformanceCase{row: "idle connections to backends", name: "one more than are kept", over: one, setup: lean, run: oneIdle},
 		conformanceCase{row: "age of a connection", name: "the last answer says so", over: one, setup: brief, run: aged},
 		conformanceCase{row: "connections of a listener", name: "one too many", over: one, setup: few, run: oneTooMany},
@@ -88,6 +90,25 @@ func idleBackend(t *testing.T, l *lane) {
 	c.answer("GET")
 	b := l.backends[0]
 	b.await(t, "the idle connection to be closed", func() bool { return b.conns == 1 && len(b.open) == 0 })
+}
+
+// steady takes longer for its body than a client may be silent, but never is.
+func steady(t *testing.T, l *lane) {
+	t.Helper()
+	const pieces, piece = 50, 2000
+	c := l.dial(t)
+	c.say(ask("POST", "/", fmt.Sprintf("Content-Length: %d\r\n", pieces*piece), ""))
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	body := strings.Repeat("a", pieces*piece)
+	for i := range pieces {
+		<-tick.C
+		c.say(body[i*piece : (i+1)*piece])
+	}
+	if m := c.answer("POST"); m.status() != "200" {
+		t.Errorf("answer %s, want 200", m.status())
+	}
+	l.expectSeen(t, "POST / a "+body, false)
 }
 
 // oneIdle has two requests at a time, whose connections cannot both be kept.

@@ -82,3 +82,46 @@ func (in *input) gone() bool {
 	})
 	return gone || err != nil
 }
+
+// canLook reports whether readable may be called.
+func (in *input) canLook() bool { return in.raw != nil }
+
+// readable waits until there is something to read on the socket and returns how many bytes there are. It is io.EOF at the end of the client's
+// stream.
+func (in *input) readable() (n int, err error) {
+	for {
+		var failed error
+		err := in.raw.Read(func(fd uintptr) bool {
+			n, failed = available(int(fd))
+			return !errors.Is(failed, unix.EAGAIN)
+		})
+		if err == nil {
+			return n, failed
+		}
+		if !in.spurious(err) {
+			return 0, err
+		}
+	}
+}
+
+// available returns how many bytes can be read without waiting; none is io.EOF or unix.EAGAIN.
+func available(fd int) (int, error) {
+	n, err := unix.IoctlGetInt(fd, unix.TIOCINQ)
+	if n > 0 || err != nil {
+		return n, err
+	}
+	set := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	ready, err := unix.Poll(set, 0)
+	for errors.Is(err, unix.EINTR) {
+		ready, err = unix.Poll(set, 0)
+	}
+	if err != nil {
+		return 0, err
+	} else if ready == 0 {
+		return 0, unix.EAGAIN
+	}
+	if n, err = unix.IoctlGetInt(fd, unix.TIOCINQ); n > 0 || err != nil { // they came just now
+		return n, err
+	}
+	return 0, io.EOF
+}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"time"
 )
 
@@ -44,22 +45,34 @@ func (b *body) discard() bool {
 	return errors.Is(b.err, io.EOF) && b.in.reset() == nil
 }
 
-// WriteNTo moves at most limit bytes of the body to dst. Between two plain TCP connections they do not pass through the process if the
-// body has a length; an error is then either side's. It returns io.EOF at the end of the body.
+// minSplice is how much has to have come of a body for a move past the process to be worth it.
+const minSplice = 8 << 10
+
+// WriteNTo waits for the client and moves what has come of the body to dst, at most limit bytes. Between two plain TCP connections it does
+// not pass through the process if the body has a length; an error is then either side's. It returns io.EOF at the end of the body.
 func (b *body) WriteNTo(dst io.Writer, limit int64) (n int64, err error) {
 	b.in.body.Lock()
 	defer b.in.body.Unlock()
 	to, ok := dst.(*net.TCPConn)
 	from, plain := b.in.nc.(*net.TCPConn)
-	if b.closed || b.err != nil || b.continues.Load() || !ok || !plain || b.chunked || len(b.in.bytes()) > 0 {
+	if b.closed || b.err != nil || b.continues.Load() || !ok || !plain || !b.in.canLook() || b.chunked || len(b.in.bytes()) > 0 {
 		return b.copyTo(dst, limit)
 	}
-	src := io.LimitedReader{R: from, N: min(limit, b.left)}
-	err = b.wait(func() (err error) {
-		n, err = b.in.splice(to, &src)
+	here := 0
+	if err := b.wait(func() (err error) {
+		here, err = b.in.readable()
 		return err
-	})
+	}); err != nil {
+		return 0, b.end(err)
+	}
+	if here < minSplice && int64(here) < b.left {
+		return b.copyTo(dst, limit)
+	}
+	n, err = b.in.splice(to, &io.LimitedReader{R: from, N: min(limit, b.left, int64(here))})
 	b.took(n)
+	if errors.Is(err, os.ErrDeadlineExceeded) && !b.in.stopped.Load() {
+		err = nil // dst took its time; the client is waited for with the next call
+	}
 	if err != nil {
 		return n, b.end(err)
 	}
@@ -72,7 +85,7 @@ func (in *input) splice(to *net.TCPConn, src *io.LimitedReader) (n int64, err er
 		moved, err := to.ReadFrom(src)
 		n += moved
 		if err == nil && src.N > 0 {
-			return n, io.EOF
+			return n, io.ErrUnexpectedEOF
 		}
 		if err == nil || !in.spurious(err) || moved == 0 && stuck { // a deadline of the other's is found over for ever
 			return n, err
