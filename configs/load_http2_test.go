@@ -4,36 +4,26 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
-
-	"golang.org/x/net/http2"
 )
 
-// client2 is one connection of HTTP/2, in cleartext by prior knowledge.
-type client2 struct {
-	conn    net.Conn
-	session *http2.ClientConn
-}
+// client2 is one connection of HTTP/2, in cleartext by prior knowledge. http.ClientConn repeats no request.
+type client2 struct{ session *http.ClientConn }
 
 func dialHTTP2(address string) (connection, error) {
-	conn, err := net.DialTimeout("tcp", address, patience)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	session, err := (&http.Transport{Protocols: protocols}).NewClientConn(ctx, "http", address)
 	if err != nil {
 		return nil, err
 	}
-	session, err := (&http2.Transport{AllowHTTP: true}).NewClientConn(conn)
-	if err != nil {
-		_ = conn.Close()
-		return nil, err
-	}
-	return &client2{conn, session}, nil
+	return &client2{session}, nil
 }
 
-func (c *client2) close() {
-	_ = c.session.Close() // its connection may be closed already
-	_ = c.conn.Close()
-}
+func (c *client2) close() { _ = c.session.Close() } // it may be closed already
 
 // get asks for a path. The connection ends once GOAWAY has come.
 func (c *client2) get(path, key string) (status int, last bool, err error) {
@@ -46,14 +36,14 @@ func (c *client2) get(path, key string) (status int, last bool, err error) {
 	req.Header.Set("X-API-KEY", key)
 	resp, err := c.session.RoundTrip(req)
 	if err != nil {
-		if state := c.session.State(); state.Closing && notTaken(err) {
+		if notTaken(err) {
 			err = fmt.Errorf("%w: %w", errNotTaken, err)
 		}
 		return 0, true, err
 	}
 	defer resp.Body.Close()
 	_, err = io.Copy(io.Discard, resp.Body)
-	return resp.StatusCode, !c.session.CanTakeNewRequest(), err
+	return resp.StatusCode, c.session.Err() != nil || c.session.Available() == 0, err
 }
 
 // notTaken reports whether RoundTrip failed since GOAWAY had come before the request, or named an earlier one as the last (RFC 9113,

@@ -140,7 +140,7 @@ func (f *fleet) openTunnel(p *plane, key string) *client {
 	if err := c.send("/users/socket", key, upgrade); err != nil {
 		f.t.Fatal(err)
 	}
-	resp, err := http.ReadResponse(c.reader, nil)
+	resp, err := http.ReadResponse(c.reader, nil) //nolint:bodyclose // it has none: the tunnel begins
 	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
 		f.t.Fatalf("tunnel: %v, %v, want 101", resp, err)
 	}

@@ -78,14 +78,18 @@ func (c *Client) connectOrTurn(ctx context.Context, address string) error {
 	if c.departs {
 		sctx = metadata.AppendToOutgoingContext(sctx, gatewayv1.DepartingHeader, "1")
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- c.connect(sctx, address) }()
+	ended := make(chan struct{})
+	var err error // valid once ended
+	go func() {
+		defer close(ended)
+		err = c.connect(sctx, address)
+	}()
 	select {
-	case err := <-ended:
+	case <-ended:
 		return err
 	case t := <-c.turns:
 		cancel(errTurned)
-		_ = <-ended // the turn is why
+		<-ended
 		t.done <- t.do()
 		return errTurned
 	}

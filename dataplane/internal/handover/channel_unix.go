@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -103,7 +104,10 @@ func parse(line []byte, step string) (m message, err error) {
 // refusedError is what the other side said.
 type refusedError struct{ reason string }
 
-func (e *refusedError) Error() string { return "refused: " + e.reason }
+// Error is one line, whatever was said.
+func (e *refusedError) Error() string {
+	return "refused: " + strings.Join(strings.Fields(e.reason), " ")
+}
 
 // files are descriptors that are ours to close.
 type files []*os.File
