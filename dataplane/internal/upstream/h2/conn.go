@@ -90,9 +90,6 @@ func (c *Conn) RoundTrip(r *http.Request) (*http.Response, error) { return c.cc.
 // Use notes that the connection carries a request from now on, and reports whether it has carried one before.
 func (c *Conn) Use() (reused bool) { return c.used.Swap(true) }
 
-// Release gives back a stream that is not going to be used.
-func (c *Conn) Release() { c.cc.Release() }
-
 // SilentSince reports whether nothing has come from the backend since then.
 func (c *Conn) SilentSince(t time.Time) bool { return c.link.read.Load() < t.UnixNano() }
 

@@ -78,9 +78,9 @@ func (p *Pool) Len() (n int) {
 	return n
 }
 
-// Reserve returns a connection with a stream for one request, which is to be used by Conn.RoundTrip or given back by
-// Conn.Release. It waits until there is one, no connect is left to hope for, or ctx ends; in the last case the error is
-// the cause of that. slot may be nil.
+// Reserve returns a connection with a stream for one request, which Conn.RoundTrip has to be called for. It waits
+// until there is one, no connect is left to hope for, or ctx ends; in the last case the error is the cause of that. slot
+// may be nil.
 func (p *Pool) Reserve(ctx context.Context, slot *Slot, to Target) (*Conn, error) {
 	for {
 		c, err := p.host(slot, to).reserve(ctx)

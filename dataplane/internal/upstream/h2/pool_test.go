@@ -88,7 +88,7 @@ func TestConnectionsAreSharedUpToTheLimit(t *testing.T) {
 	if got := p.Len(); got != 3 {
 		t.Errorf("connections for 7 streams = %d, want 3 of 3 streams each", got)
 	}
-	conns[0].Release()
+	conns[0].cc.Release()
 	c, err := p.Reserve(t.Context(), nil, to)
 	if err != nil || c != conns[0] {
 		t.Errorf("Reserve after Release = another connection, %v; want the one that has room", err)
