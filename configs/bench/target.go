@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"text/template"
 )
 
@@ -163,15 +164,27 @@ func (b *bed) target(name, admin string, p place, l launch) error {
 	return nil
 }
 
-// freeAddresses finds ports that nobody listens on. All are held until the last is found, so that none comes twice.
+// Ports that addresses are taken from: below those that the system gives to connections, which could take one before its proxy has it.
+const firstPort, lastPort = 12_000, 30_000
+
+// ports counts those that were looked at; each process begins elsewhere.
+var ports atomic.Int64
+
+// freeAddresses finds ports that nobody listens on, and not the same again soon.
 func freeAddresses(n int) (addresses []string, err error) {
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	for range lastPort - firstPort {
+		port := firstPort + (int64(os.Getpid())*97+ports.Add(1))%(lastPort-firstPort)
+		address := net.JoinHostPort("127.0.0.1", strconv.FormatInt(port, 10))
+		l, err := net.Listen("tcp", address)
 		if err != nil {
+			continue
+		}
+		if err := l.Close(); err != nil {
 			return nil, err
 		}
-		defer l.Close()
-		addresses = append(addresses, l.Addr().String())
+		if addresses = append(addresses, address); len(addresses) == n {
+			return addresses, nil
+		}
 	}
-	return addresses, nil
+	return nil, fmt.Errorf("ports: got %d free ones from %d to %d (want %d)", len(addresses), firstPort, lastPort, n)
 }

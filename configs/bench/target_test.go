@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -75,5 +76,29 @@ func TestTemplates(t *testing.T) {
 				lines = lines[at+1:]
 			}
 		})
+	}
+}
+
+func TestFreeAddresses(t *testing.T) {
+	first, err := freeAddresses(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken, err := net.Listen("tcp", first[2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	ports.Add(-1) // look at the taken one again
+	second, err := freeAddresses(3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, address := range slices.Concat(first, second) {
+		if seen[address] {
+			t.Errorf("%s came twice", address)
+		}
+		seen[address] = true
 	}
 }
