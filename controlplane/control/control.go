@@ -53,16 +53,20 @@ func Run(ctx context.Context, opts Options) error {
 	if err := opts.settle(); err != nil {
 		return err
 	}
+	p := &plane{}
+	if err := p.readFile(opts); err != nil {
+		return err
+	}
 	listeners, err := listen(opts)
 	if err != nil {
 		return err
 	}
 	defer listeners.close()
-	st, err := store.Open(opts.Store, stores)
+	st, err := store.Open(opts.Store, stores) // behind the file: one with mistakes leaves no empty store
 	if err != nil {
 		return fmt.Errorf("--store: %w", err)
 	}
-	err = serve(ctx, opts, st, listeners)
+	err = p.serve(ctx, opts, st, listeners)
 	return errors.Join(err, st.Close())
 }
 
@@ -90,38 +94,49 @@ type plane struct {
 	keys      *keystore.Keystore
 	fleet     *fleet.Fleet
 	watch     *filewatch.Watcher
+	content   *reload.Content // of the file at the start; nil once it is in force
 }
 
-func serve(ctx context.Context, opts Options, st store.Store, listeners *listeners) error {
-	publisher, err := publish.New(ctx, st, opts.Log)
-	if err != nil {
+// readFile reads and checks the configuration file by itself.
+func (p *plane) readFile(opts Options) (err error) {
+	p.watch, err = filewatch.New(opts.Config, filewatch.Options{MaxSize: config.MaxBytes, OnError: func(err error) {
+		p.file.Unreadable(err)
+		if err != nil {
+			opts.Log.Error("configuration file cannot be read, the configuration stays in force", "err", err)
+		} else {
+			opts.Log.Info("configuration file can be read again")
+		}
+	}})
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("--config: no such file, got %s (want the configuration file: --config FILE, or FILE alone)", opts.Config)
+	} else if err != nil {
+		return fmt.Errorf("--config: %w", err)
+	}
+	p.content, err = reload.Parse(opts.Config, p.watch.Content())
+	return err
+}
+
+func (p *plane) serve(ctx context.Context, opts Options, st store.Store, listeners *listeners) (err error) {
+	if p.publisher, err = publish.New(ctx, st, opts.Log); err != nil {
 		return err
 	}
-	defer publisher.Close()
-	p, err := assemble(ctx, opts, st, publisher)
-	if err != nil {
+	defer p.publisher.Close()
+	if err := p.assemble(ctx, opts, st); err != nil {
 		return err
 	}
 	return p.run(ctx, opts, listeners)
 }
 
-// assemble makes the parts and puts the configuration in force.
-func assemble(ctx context.Context, opts Options, st store.Store, publisher *publish.Publisher) (p *plane, err error) {
-	p = &plane{publisher: publisher, file: reload.New(opts.Config, publisher, opts.Log)}
-	p.watch, err = filewatch.New(opts.Config, filewatch.Options{MaxSize: config.MaxBytes, OnError: func(err error) {
-		opts.Log.Error("configuration file cannot be read, the configuration stays in force", "err", err)
-	}})
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("--config: no such file, got %s (want the configuration file: --config FILE, or FILE alone)", opts.Config)
-	} else if err != nil {
-		return nil, fmt.Errorf("--config: %w", err)
+// assemble makes the other parts and puts the configuration in force.
+func (p *plane) assemble(ctx context.Context, opts Options, st store.Store) (err error) {
+	p.file = reload.New(opts.Config, p.publisher, opts.Log)
+	if err := p.file.Take(ctx, p.content); err != nil {
+		return err
 	}
-	if err := p.file.Load(ctx, p.watch.Content()); err != nil {
-		return nil, err
-	}
-	p.keys = keystore.New(publisher, st, keystore.Options{FileKeys: p.file, Log: opts.Log})
+	p.content = nil
+	p.keys = keystore.New(p.publisher, st, keystore.Options{FileKeys: p.file, Log: opts.Log})
 	p.fleet, err = fleet.New(ctx, st, opts.Log, nil)
-	return p, err
+	return err
 }
 
 // run starts every goroutine and ends them in order: streams first, so that nothing arrives any more, then what keeps what they

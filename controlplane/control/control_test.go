@@ -94,6 +94,9 @@ func TestReload(t *testing.T) {
 	}
 	r.reload <- struct{}{}
 	r.logs.wait(t, "configuration file cannot be read, the configuration stays in force")
+	if got := r.status(); got.GetRevision() != 2 || len(got.GetMistakes()) != 1 || !strings.Contains(got.GetMistakes()[0].GetMessage(), "cannot be read: ") {
+		t.Errorf("status = %v, want revision 2 and that the file cannot be read", got)
+	}
 	write(t, r.file, oneService)
 	r.reload <- struct{}{}
 	r.logs.wait(t, "configuration in force")
@@ -171,6 +174,7 @@ func TestRunRefuses(t *testing.T) {
 			if err := Run(t.Context(), opts); err == nil || err.Error() != test.want {
 				t.Errorf("Run() = %v, want %s", err, test.want)
 			}
+			wantNoStore(t, opts)
 		})
 	}
 }
@@ -184,6 +188,15 @@ func TestRunRefusesABadFile(t *testing.T) {
 	}
 	if want := opts.Config + ":2:1: prot: unknown field, did you mean port?"; mistakes[1].String() != want {
 		t.Errorf("second mistake = %q, want %q", mistakes[1], want)
+	}
+	wantNoStore(t, opts)
+}
+
+// wantNoStore checks that a start that failed made no store, which would be an empty one that nobody asked for.
+func wantNoStore(t *testing.T, opts Options) {
+	t.Helper()
+	if _, err := os.Stat(strings.TrimPrefix(opts.Store, "bolt:")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the store is there after a start that failed: Stat() = %v", err)
 	}
 }
 

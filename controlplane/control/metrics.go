@@ -14,7 +14,7 @@ var (
 	entriesDesc    = prometheus.NewDesc("controlplane_entries", "Entries of a part: settings and services, or keys.", []string{"part"}, nil)
 	dataplanesDesc = prometheus.NewDesc("controlplane_dataplanes", "Data planes that are known, by state.", []string{"state"}, nil)
 	driftsDesc     = prometheus.NewDesc("controlplane_drifts_total", "Times that a data plane's content differed from what its revision says.", nil, nil)
-	reloadsDesc    = prometheus.NewDesc("controlplane_config_reload_failures_total", "Contents of the configuration file that were wrong.", nil, nil)
+	reloadsDesc    = prometheus.NewDesc("controlplane_config_reload_failures_total", "Contents of the configuration file that were wrong, or could not be read.", nil, nil)
 	errorDesc      = prometheus.NewDesc("controlplane_config_error", "1 while the newest content of the configuration file is not in force.", nil, nil)
 )
 

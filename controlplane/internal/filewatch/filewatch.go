@@ -32,8 +32,8 @@ type Options struct {
 	Interval time.Duration
 	// MaxSize of the file in bytes; 0: 64 MiB. A larger file is an error, it is not read to its end.
 	MaxSize int
-	// OnError is told that two looks in a row failed, once until one succeeds again, and that a poke failed. It is called
-	// from the goroutine of Watch. nil: nobody is.
+	// OnError is told that two looks in a row failed, once until one succeeds again, and that a poke failed; and nil when the
+	// file can be read again. It is called from the goroutine of Watch. nil: nobody is.
 	OnError func(error)
 }
 
@@ -50,6 +50,7 @@ type Watcher struct {
 	stamp   os.FileInfo // of the file when it was last read
 	readAt  time.Time   // when it was last read
 	failed  int         // looks in a row
+	told    bool        // OnError of a failure, not yet of its end
 }
 
 // hash is the SHA-256 of some content; the zero hash is that of none.
@@ -128,9 +129,10 @@ func (w *Watcher) Poke() {
 func (w *Watcher) readNow() []byte {
 	data, err := w.read()
 	if err != nil {
-		w.opts.OnError(err)
+		w.tell(err)
 		return nil
 	}
+	w.tell(nil)
 	w.known, w.pending, w.failed = sha256.Sum256(data), hash{}, 0
 	return data
 }
@@ -144,10 +146,11 @@ func (w *Watcher) look() []byte {
 	if err != nil {
 		w.pending = hash{}
 		if w.failed++; w.failed == 2 {
-			w.opts.OnError(err)
+			w.tell(err)
 		}
 		return nil
 	}
+	w.tell(nil)
 	w.failed = 0
 	switch found := hash(sha256.Sum256(data)); found {
 	case w.known:
@@ -161,9 +164,17 @@ func (w *Watcher) look() []byte {
 	return nil
 }
 
+// tell passes a failure on, and the end of one that was passed on.
+func (w *Watcher) tell(err error) {
+	if err != nil || w.told {
+		w.opts.OnError(err)
+	}
+	w.told = err != nil
+}
+
 // unchanged reports whether the file's stamp says that reading it can be left out.
 func (w *Watcher) unchanged() bool {
-	if w.pending != (hash{}) || w.failed > 0 || w.stamp == nil || time.Since(w.readAt) >= fullInterval {
+	if w.pending != (hash{}) || w.failed > 0 || w.told || w.stamp == nil || time.Since(w.readAt) >= fullInterval {
 		return false
 	}
 	stamp, err := os.Stat(w.path)

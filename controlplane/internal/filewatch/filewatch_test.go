@@ -3,6 +3,7 @@ package filewatch
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -51,7 +52,7 @@ func watch(t *testing.T, content string, opts Options, test func(w *watched)) {
 			errs:      make(chan string, 100),
 		}
 		write(t, w.path, content)
-		opts.OnError = func(err error) { w.errs <- err.Error() }
+		opts.OnError = func(err error) { w.errs <- fmt.Sprint(err) }
 		var err error
 		w.Watcher, err = New(w.path, opts)
 		must(t, err)
@@ -190,8 +191,8 @@ func TestMissingFileIsNotAChange(t *testing.T) {
 		w.after(time.Minute)
 		must(w.T, os.Remove(w.path))
 		w.after(time.Minute)
-		if errs := all(w.errs); len(errs) != 1 {
-			w.Errorf("errors = %q, want one for each time that it is missing", errs)
+		if diff := cmp.Diff(append([]string{"<nil>"}, want...), all(w.errs)); diff != "" {
+			w.Errorf("errors when it came back and was missing again (-want +got):\n%s", diff)
 		}
 	})
 }
@@ -214,6 +215,9 @@ func TestUnusableFile(t *testing.T) {
 		must(w.T, os.Remove(w.path))
 		write(w.T, w.path, "1234")
 		w.after(time.Second, "1234")
+		if diff := cmp.Diff([]string{"<nil>"}, all(w.errs)); diff != "" {
+			w.Errorf("errors when it was usable again (-want +got):\n%s", diff)
+		}
 	})
 }
 

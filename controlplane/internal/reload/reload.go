@@ -41,9 +41,15 @@ type view struct {
 }
 
 type status struct {
-	appliedAt time.Time
-	errorAt   time.Time // zero: the newest content is in force
-	mistakes  config.Mistakes
+	appliedAt  time.Time
+	refused    problem // of the newest content
+	unreadable problem // of the file itself
+}
+
+// problem is why the newest content is not in force, or may not be; the zero problem is none.
+type problem struct {
+	at       time.Time
+	mistakes config.Mistakes
 }
 
 // New returns a File without content; path is its full path.
@@ -51,20 +57,48 @@ func New(path string, p *publish.Publisher, log *slog.Logger) *File {
 	return &File{path: path, publisher: p, log: log, inForce: &view{}}
 }
 
+// Content is what a file says, checked by itself.
+type Content struct {
+	config   *config.Config
+	entries  compile.Entries
+	warnings config.Mistakes
+}
+
+// Parse checks content that no store was asked about yet; file is its full path. The error is config.Mistakes.
+func Parse(file string, data []byte) (*Content, error) {
+	cfg, mistakes, warnings := config.Parse(file, data)
+	if len(mistakes) > 0 {
+		return nil, mistakes
+	}
+	entries, err := compile.Compile(cfg)
+	if err != nil {
+		return nil, config.Mistakes{{File: file, Message: err.Error()}}
+	}
+	return &Content{cfg, entries, warnings}, nil
+}
+
 // Load takes content up. On an error the content in force stays: config.Mistakes says that the content is wrong, anything
 // else that it could not be stored and may be tried again.
 func (f *File) Load(ctx context.Context, data []byte) error {
 	f.loading.Lock()
 	defer f.loading.Unlock()
-	cfg, mistakes, warnings := config.Parse(f.path, data)
-	if len(mistakes) > 0 {
+	c, err := Parse(f.path, data)
+	if mistakes, wrong := errors.AsType[config.Mistakes](err); wrong {
 		return f.refuse(mistakes)
 	}
-	entries, err := compile.Compile(cfg)
-	if err != nil {
-		return f.refuse(config.Mistakes{{File: f.path, Message: err.Error()}})
-	}
-	commit, err := f.publisher.Commit(ctx, func(tx publish.Tx) error { return replace(tx, f.path, cfg, entries) })
+	return f.take(ctx, c)
+}
+
+// Take is Load of content that was parsed before.
+func (f *File) Take(ctx context.Context, c *Content) error {
+	f.loading.Lock()
+	defer f.loading.Unlock()
+	return f.take(ctx, c)
+}
+
+func (f *File) take(ctx context.Context, c *Content) error {
+	var mistakes config.Mistakes
+	commit, err := f.publisher.Commit(ctx, func(tx publish.Tx) error { return replace(tx, f.path, c) })
 	switch {
 	case errors.As(err, &mistakes):
 		return f.refuse(mistakes)
@@ -74,11 +108,11 @@ func (f *File) Load(ctx context.Context, data []byte) error {
 		f.note(config.Mistakes{{File: f.path, Message: err.Error()}})
 		return fmt.Errorf("store configuration: %w", err)
 	}
-	f.accept(cfg, commit.Changed)
-	for _, w := range warnings {
+	f.accept(c.config, commit.Changed)
+	for _, w := range c.warnings {
 		f.log.Warn("configuration", "warning", w.String())
 	}
-	f.log.Info("configuration in force", "file", f.path, "services", len(cfg.Services), "file_keys", len(cfg.Keys),
+	f.log.Info("configuration in force", "file", f.path, "services", len(c.config.Services), "file_keys", len(c.config.Keys),
 		"revision", commit.ConfigRevision, "keys_revision", commit.KeysRevision, "changed", commit.Changed)
 	return nil
 }
@@ -98,7 +132,7 @@ func (f *File) accept(cfg *config.Config, changed bool) {
 	if changed || applied.IsZero() {
 		applied = time.Now()
 	}
-	f.inForce, f.status = v, status{appliedAt: applied}
+	f.inForce, f.status = v, status{appliedAt: applied, unreadable: f.status.unreadable}
 }
 
 // refuse notes what is wrong with content that is not taken up.
@@ -111,10 +145,23 @@ func (f *File) refuse(m config.Mistakes) error {
 func (f *File) note(m config.Mistakes) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.status.errorAt, f.status.mistakes = time.Now(), m
+	f.status.refused = problem{time.Now(), m}
 }
 
-// Failures counts the contents that were wrong.
+// Unreadable notes that the file cannot be read, so that nobody knows whether what is in force is still what it says; nil: it can
+// be again.
+func (f *File) Unreadable(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err == nil {
+		f.status.unreadable = problem{}
+		return
+	}
+	f.failures.Add(1)
+	f.status.unreadable = problem{time.Now(), config.Mistakes{{File: f.path, Message: "cannot be read: " + err.Error()}}}
+}
+
+// Failures counts the contents that were wrong, and the times that there was none to read.
 func (f *File) Failures() uint64 { return f.failures.Load() }
 
 // HasService reports whether the configuration in force has a service.
@@ -136,12 +183,17 @@ func (f *File) Line(name string) (file string, line int, ok bool) {
 func (f *File) Status() *gatewayv1.GetConfigStatusResponse {
 	f.mu.RLock()
 	defer f.mu.RUnlock()
-	out := &gatewayv1.GetConfigStatusResponse{File: f.path, Revision: f.publisher.State().Config.Revision, Mistakes: messages(f.status.mistakes)}
+	out := &gatewayv1.GetConfigStatusResponse{File: f.path, Revision: f.publisher.State().Config.Revision}
 	if !f.status.appliedAt.IsZero() {
 		out.AppliedAtMs = f.status.appliedAt.UnixMilli()
 	}
-	if !f.status.errorAt.IsZero() {
-		out.ErrorAtMs = f.status.errorAt.UnixMilli()
+	wrong := f.status.refused
+	if !f.status.unreadable.at.IsZero() {
+		wrong = f.status.unreadable
 	}
+	if !wrong.at.IsZero() {
+		out.ErrorAtMs = wrong.at.UnixMilli()
+	}
+	out.Mistakes = messages(wrong.mistakes)
 	return out
 }

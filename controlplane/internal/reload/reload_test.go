@@ -260,6 +260,24 @@ func TestBadContentKeepsTheOld(t *testing.T) {
 	}
 }
 
+// A file that cannot be read is shown and counted until it can be again; what was wrong with its content before is not forgotten.
+func TestUnreadable(t *testing.T) {
+	b := newBench(t)
+	b.load(file([]string{"users"}))
+	b.refuses("prot: 1")
+	refused := b.Status()
+	b.Unreadable(errors.New("open gateway.yaml: permission denied"))
+	got := b.Status()
+	want := []*gatewayv1.ConfigMistake{{File: path, Message: "cannot be read: open gateway.yaml: permission denied"}}
+	if diff := cmp.Diff(want, got.GetMistakes(), protocmp.Transform()); diff != "" || got.GetErrorAtMs() == 0 || b.Failures() != 2 {
+		t.Errorf("Status() = %v, Failures() = %d, want that it cannot be read (-want +got):\n%s", got, b.Failures(), diff)
+	}
+	b.Unreadable(nil)
+	if diff := cmp.Diff(refused, b.Status(), protocmp.Transform()); diff != "" {
+		t.Errorf("Status() once it can be read (-want +got):\n%s", diff)
+	}
+}
+
 // A store that fails is no mistake of the content: the same content is taken up later.
 func TestStoreFails(t *testing.T) {
 	b := newBench(t)

@@ -15,15 +15,15 @@ import (
 
 // replace makes the entries of the file the whole of the config part, and the whole of the file's keys. Its error is config.Mistakes
 // where a key of the file is held by the store already.
-func replace(tx publish.Tx, file string, cfg *config.Config, entries compile.Entries) error {
-	if mistakes := heldByStore(tx, file, cfg); len(mistakes) > 0 {
+func replace(tx publish.Tx, file string, c *Content) error {
+	if mistakes := heldByStore(tx, file, c.config); len(mistakes) > 0 {
 		return mistakes
 	}
-	for _, id := range gone(tx, entries) {
+	for _, id := range gone(tx, c.entries) {
 		tx.Remove(id.Kind, id.ID)
 	}
-	putChanged(tx, entries.Config)
-	putChanged(tx, entries.Keys)
+	putChanged(tx, c.entries.Config)
+	putChanged(tx, c.entries.Keys)
 	return nil
 }
 
