@@ -1,10 +1,14 @@
 package certs_test
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"io"
+	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -95,6 +99,35 @@ func TestChoice(t *testing.T) {
 		}
 		if got := state.PeerCertificates[0].DNSNames[0]; got != want {
 			t.Errorf("certificate for %q is that of %q, want %q", name, got, want)
+		}
+	}
+}
+
+// Of several certificates for a name, a client gets one that it can use.
+func TestChoiceBySignature(t *testing.T) {
+	by := mtlstest.New(t, "authority")
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"a.example"}, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := mtlstest.Files(t)
+	mtlstest.Put(t, files.Cert, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	mtlstest.Put(t, files.Key, pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}))
+	s := open(t, certs.Files{Pairs: []certs.Pair{pair(t, by, "a.example"), {Cert: files.Cert, Key: files.Key}}})
+	for suite, want := range map[uint16]x509.PublicKeyAlgorithm{
+		tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256: x509.ECDSA,
+		tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256:   x509.RSA,
+	} {
+		state, err := shake(t, s, &tls.Config{
+			ServerName: "a.example", InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{suite},
+		})
+		if err != nil || state.PeerCertificates[0].PublicKeyAlgorithm != want {
+			t.Errorf("%s: %v, want a certificate with %v", tls.CipherSuiteName(suite), err, want)
 		}
 	}
 }

@@ -41,9 +41,6 @@ func (b *body) Read(p []byte) (int, error) {
 	if err == nil && !b.noRate && b.waited > bodyGrace && float64(b.total) < minBodyRate*b.waited.Seconds() {
 		return n, ErrBodyTooSlow
 	}
-	if err != nil && !b.user.Load() {
-		_ = b.w.setReadDeadline(time.Time{})
-	}
 	return n, err
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -110,10 +111,13 @@ func TestShutdownFinishesRequests(t *testing.T) {
 	})
 }
 
-// Close tells how many requests it cut, and ends their contexts.
+// Close tells how many requests it cut, and ends their contexts. ServeConn waits for their handlers.
 func TestClose(t *testing.T) {
+	var over atomic.Int32
 	s := &Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		<-r.Context().Done()
+		time.Sleep(time.Second)
+		over.Add(1)
 		panic(http.ErrAbortHandler)
 	})}
 	synctest.Test(t, func(t *testing.T) {
@@ -125,6 +129,9 @@ func TestClose(t *testing.T) {
 			t.Errorf("Close() = %d, want 2", n)
 		}
 		<-ended
+		if n := over.Load(); n != 2 {
+			t.Errorf("ServeConn returned when %d handlers had, want 2", n)
+		}
 		late, lateEnded := connect(t, s)
 		<-lateEnded
 		if f, ok := <-late.frames; ok {

@@ -75,6 +75,25 @@ func TestRequest(t *testing.T) {
 	}
 }
 
+// A Host beside :authority is the same, and not a second one for handlers.
+func TestHost(t *testing.T) {
+	s := &Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Host != "example.com" || r.Header["Host"] != nil {
+			t.Errorf("host %q, header %q, want example.com and none", r.Host, r.Header["Host"])
+		}
+		noContent(w, r)
+	})}
+	inBubble(t, s, func(p *peer) {
+		p.request(1, true, simple("host", "example.com")...)
+		p.request(3, true, ":method", "GET", ":scheme", "http", ":path", "/", "host", "example.com")
+		for range 2 {
+			if f, ok := p.until(typeHeaders); !ok {
+				p.t.Errorf("answer %v, %v, want one", f, ok)
+			}
+		}
+	})
+}
+
 func TestRefused(t *testing.T) {
 	long := strings.Repeat("a", wire.MaxRequestLine)
 	many := make([]string, 0, 2*wire.MaxFields)
