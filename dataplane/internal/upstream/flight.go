@@ -76,7 +76,7 @@ func (t *Transport) Attempt(w http.ResponseWriter, r *http.Request, a *Attempt) 
 		return f.failed(err, conn)
 	}
 	o := f.respond(resp)
-	if o.Failed != exchange.None {
+	if o.Failed != exchange.None || !a.Body.complete() {
 		cancel(nil) // first: Close would wait for the request, which may still wait for the client
 	}
 	_ = resp.Body.Close()

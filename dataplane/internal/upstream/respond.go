@@ -25,12 +25,20 @@ func (f *flight) respond(resp *http.Response) Outcome {
 	if err := check(resp); err != nil {
 		return Outcome{Failed: exchange.Upstream, Reason: refusal.UpstreamError, Err: err}
 	}
-	stream := isStream(resp.Header.Get("Content-Type"))
 	f.writeHead(resp)
-	if !hasBody(f.r.Method, resp.StatusCode) {
-		return Outcome{}
+	var o Outcome
+	if hasBody(f.r.Method, resp.StatusCode) {
+		o = f.body(resp)
 	}
-	limit := f.settings.ReadTimeout
+	if o.Failed == exchange.None && !f.a.Body.complete() {
+		f.linger()
+	}
+	return o
+}
+
+// body passes a response's body on, and what follows it.
+func (f *flight) body(resp *http.Response) Outcome {
+	stream, limit := isStream(resp.Header.Get("Content-Type")), f.settings.ReadTimeout
 	if stream {
 		limit = f.a.Settings.streamIdle()
 		if !f.a.Stream {
@@ -42,9 +50,6 @@ func (f *flight) respond(resp *http.Response) Outcome {
 	o := f.copyBody(resp.Body, limit, (stream || resp.ContentLength < 0) && resp.ContentLength != 0)
 	if o.Failed == exchange.None {
 		f.writeTrailer(resp.Trailer)
-		if !f.a.Body.complete() {
-			f.linger()
-		}
 	}
 	return o
 }

@@ -300,3 +300,28 @@ func TestRequestIsItsOwn(t *testing.T) {
 		t.Errorf("header after the client's was used again (-want +got):\n%s", diff)
 	}
 }
+
+// TestEarlyAnswerH2: an answer without a body is not held up by a client that is still sending, nor by a backend that does
+// not end it.
+func TestEarlyAnswerH2(t *testing.T) {
+	for name, end := range map[string]bool{"ended": true, "not ended": false} {
+		t.Run(name, func(t *testing.T) {
+			s := newScript(t, nil, func(c *scriptConn, _ int) {
+				if stream, ok := c.request(); ok {
+					c.headers(stream, end, ":status", "204")
+					c.wait()
+				}
+			})
+			g := newGateway(t, newTransport, Settings{URLs: []string{s.url}})
+			_, in := g.send(t, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+			resp, err := http.ReadResponse(in, nil)
+			if err != nil || resp.StatusCode != 204 {
+				t.Fatalf("answer = %v, %v; want 204", resp, err)
+			}
+			_ = resp.Body.Close()
+			if x := g.exchange(t); x.Outcome.Failed != exchange.None {
+				t.Errorf("outcome = %+v, want success", x.Outcome)
+			}
+		})
+	}
+}
