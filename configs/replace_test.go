@@ -8,10 +8,13 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"apigateway/dataplane/proxy"
 	gatewayv1 "apigateway/proto/gateway/v1"
@@ -147,6 +150,28 @@ func (f *fleet) openTunnel(p *plane, key string) *client {
 	return c
 }
 
+// A program that lacks a middleware cannot take over, and killing it brings everything back.
+func TestReplacementByTheWrongProgram(t *testing.T) {
+	t.Parallel()
+	s := readSample(t, "demo/middleware/gateway.yaml")
+	f := newProcesses(t)
+	f.write(s.content)
+	f.startControl()
+	old := f.startOwn("own")
+	f.awaitServing()
+	for range 2 {
+		next := f.launchData("own", at(old), func(o *proxy.Options) { o.Replace = true })
+		f.awaitRejected("own", `this data plane does not have it`)
+		f.expect(old, "/users", "abc-123", answer{status: http.StatusOK})
+		f.kill(next)
+		f.awaitState("own", gatewayv1.DataPlaneState_DATA_PLANE_STATE_SERVING)
+		f.expect(old, "/users", "abc-123", answer{status: http.StatusOK})
+	}
+	if got := f.metrics(old)[`gateway_cache_unsaved{part="keys"}`]; got != 0 {
+		t.Errorf("gateway_cache_unsaved = %v after the cache was taken back, want 0", got)
+	}
+}
+
 // A new process that does not come to serve changes nothing, however far it gets, and what is revoked meanwhile stays revoked.
 func TestReplacementThatFails(t *testing.T) {
 	t.Parallel()
@@ -168,16 +193,15 @@ func TestReplacementThatFails(t *testing.T) {
 	if said, err := bufio.NewReader(conn).ReadString('\n'); err != nil || !strings.Contains(said, `"released"`) {
 		t.Fatalf("the running one says %q, %v, want released", said, err)
 	}
+	lock := f.lockCache(old)         // as a new process does
 	revision := f.revokeKey("alice") // while nobody has the id
 	f.await("the revocation to be in force", func() bool { return f.get(old, "/users", secret).status == http.StatusUnauthorized })
 	conn.Close()
+	f.awaitLog(old, "not replaced, goes on")
+	_ = lock.Close()
 	f.awaitState("a", gatewayv1.DataPlaneState_DATA_PLANE_STATE_SERVING)
 	f.expectProof(f.prove(revision, true, patience), "a")
 
-	stopped := f.launchData("a", at(old), func(o *proxy.Options) { o.Replace, o.ControlPlanes = true, []string{freeAddress(t)} })
-	f.awaitLog(stopped, "cached state loaded") // it waits for a control plane
-	f.kill(stopped)
-	f.awaitState("a", gatewayv1.DataPlaneState_DATA_PLANE_STATE_SERVING)
 	plain := f.launchData("a", func(o *proxy.Options) { o.Admin, o.Listen = freeAddress(t), freeAddress(t) })
 	f.awaitEnd(plain)
 	if code := exited(t, plain); code != 1 || !strings.Contains(plain.log.String(), "--replace to take over") {
@@ -191,6 +215,19 @@ func TestReplacementThatFails(t *testing.T) {
 	f.expect(next, "/users", secret, answer{status: http.StatusUnauthorized})
 	f.expect(next, "/users", fileKey, answer{status: http.StatusOK})
 	f.awaitEnd(old)
+}
+
+// lockCache takes the lock of a cache that nobody uses.
+func (f *fleet) lockCache(p *plane) io.Closer {
+	f.t.Helper()
+	lock, err := os.OpenFile(filepath.Join(f.dir, "cache-"+p.name, "lock"), os.O_RDWR, 0o600)
+	if err == nil {
+		err = unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	}
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return lock
 }
 
 func asking(id string) string {
