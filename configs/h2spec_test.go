@@ -128,7 +128,7 @@ func (p *port) expect2(secure bool) {
 	} else {
 		trusting = nil
 	}
-	if status, err := p.ask(newHTTP2(p.t, trusting), scheme+p.data.public+"/users", fileKey); status != http.StatusOK || err != nil {
+	if status, err := p.ask(newHTTP2(p.t, trusting), scheme+p.data.public+"/users"); status != http.StatusOK || err != nil {
 		p.t.Errorf("afterwards: status %d, %v, want 200", status, err)
 	}
 }

@@ -135,7 +135,7 @@ func TestHTTP2Shutdown(t *testing.T) {
 	close(l.load.leaving)
 	idle := newHTTP2(t, nil)
 	url := "http://" + l.data.public + "/users"
-	if status, err := l.ask(idle, url, fileKey); status != http.StatusOK || err != nil {
+	if status, err := l.ask(idle, url); status != http.StatusOK || err != nil {
 		t.Fatalf("before: status %d, %v", status, err)
 	}
 	var done sync.WaitGroup
@@ -151,7 +151,7 @@ func TestHTTP2Shutdown(t *testing.T) {
 					return
 				default:
 				}
-				if status, err := l.ask(c, url, fileKey); status != http.StatusOK || err != nil {
+				if status, err := l.ask(c, url); status != http.StatusOK || err != nil {
 					mu.Lock()
 					failures[fmt.Sprint(status, err)]++
 					mu.Unlock()

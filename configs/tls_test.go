@@ -217,7 +217,7 @@ func (p *port) startTLSLoad() (end func() (answered int, failures map[string]int
 					return
 				case <-tick.C:
 				}
-				status, err := p.ask(c, "https://"+p.data.public+"/users", fileKey)
+				status, err := p.ask(c, "https://"+p.data.public+"/users")
 				mu.Lock()
 				if answered++; err != nil || status != http.StatusOK {
 					failures[fmt.Sprint(status, err)]++
@@ -235,13 +235,13 @@ func (p *port) startTLSLoad() (end func() (answered int, failures map[string]int
 	return func() (int, map[string]int) { return stop(), maps.Clone(failures) }
 }
 
-// ask makes a request and reads its answer. It is safe for concurrent use.
-func (f *fleet) ask(c *http.Client, url, key string) (status int, err error) {
+// ask makes a request with the key of the file and reads its answer. It is safe for concurrent use.
+func (f *fleet) ask(c *http.Client, url string) (status int, err error) {
 	req, err := http.NewRequestWithContext(f.t.Context(), http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return 0, err
 	}
-	req.Header.Set("X-API-KEY", key)
+	req.Header.Set("X-API-KEY", fileKey)
 	resp, err := c.Do(req)
 	if err != nil {
 		return 0, err
