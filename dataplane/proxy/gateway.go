@@ -68,10 +68,11 @@ func (g *gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refusal.Write(w, r, refusal.BadPathEscape)
 		return
 	}
-	if !service.Custom {
+	if service.Custom {
+		match.SetPathValues(r) // built-in middleware reads none
+	} else {
 		recycle(w)
 	}
-	match.SetPathValues(r)
 	service.Handler.ServeHTTP(w, r)
 }
 

@@ -108,7 +108,7 @@ func TestStagingIsBounded(t *testing.T) {
 		if s.add(chunk) != nil {
 			refused++
 		}
-		if s.bytes > maxConfigBytes+2*size {
+		if s.bytes > maxConfigBytes+2*int64(size) {
 			t.Fatalf("chunk %d: %d bytes are staged, want at most about %d", i, s.bytes, maxConfigBytes)
 		}
 	}

@@ -19,7 +19,7 @@ type staging struct {
 	entries map[cache.Ref][]byte
 	digest  gatewayv1.Digest
 	next    uint32
-	bytes   int
+	bytes   int64
 	refused bool // over a bound: the rest is passed over
 }
 
@@ -46,7 +46,7 @@ func (s *staging) add(c *gatewayv1.SnapshotChunk) error {
 			return fmt.Errorf("snapshot of %v: entry %q twice", s.want.GetPart(), ref.ID)
 		}
 		s.entries[ref] = e.GetValue()
-		s.bytes += len(ref.ID) + len(e.GetValue())
+		s.bytes += int64(len(ref.ID) + len(e.GetValue()))
 		s.digest = s.digest.Add(gatewayv1.EntryDigest(ref.Kind, ref.ID, e.GetValue()))
 	}
 	return s.bound()
@@ -54,7 +54,7 @@ func (s *staging) add(c *gatewayv1.SnapshotChunk) error {
 
 // bound refuses what is too large before it is all here.
 func (s *staging) bound() error {
-	most, bytes := uint64(gatewayv1.MaxServices+1), maxConfigBytes // one entry is the settings
+	most, bytes := uint64(gatewayv1.MaxServices+1), int64(maxConfigBytes) // one entry is the settings
 	if s.want.GetPart() == gatewayv1.Part_PART_KEYS {
 		most, bytes = gatewayv1.MaxKeys, maxKeysBytes
 	}
