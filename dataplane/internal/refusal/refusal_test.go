@@ -1,18 +1,13 @@
 package refusal
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
@@ -131,97 +126,6 @@ func TestWantsJSON(t *testing.T) {
 				t.Errorf("wantsJSON(%q) = %v, want %v", tt.accept, got, tt.want)
 			}
 		})
-	}
-}
-
-func TestDrain(t *testing.T) {
-	big := strings.Repeat("x", drainBytes)
-	tests := []struct {
-		name    string
-		request string
-		close   bool
-	}{
-		{"no body", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", false},
-		{"small", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello", false},
-		{"chunked", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", false},
-		{"as much as is read", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 65536\r\n\r\n" + big, false},
-		{"too much", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 65537\r\n\r\n" + big + "x", true},
-		{"too much, chunked", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n10001\r\n" + big + "x\r\n0\r\n\r\n", true},
-		{"never sent", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhel", true},
-		{"malformed chunk", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", true},
-		{"waits for 100", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n", true},
-	}
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		Write(w, r, AuthFailed)
-	}))
-	defer srv.Close()
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			conn, err := net.Dial("tcp", srv.Listener.Addr().String())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer conn.Close()
-			go func() { _, _ = io.WriteString(conn, tt.request) }()
-			in := bufio.NewReader(conn)
-			resp, err := http.ReadResponse(in, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, _ = io.Copy(io.Discard, resp.Body)
-			_ = resp.Body.Close()
-			if resp.StatusCode != 401 || resp.Close != tt.close {
-				t.Fatalf("answer = %d close %v, want 401 close %v", resp.StatusCode, resp.Close, tt.close)
-			}
-			if tt.close {
-				return
-			}
-			_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-			again, err := http.ReadResponse(in, nil)
-			if err != nil || again.StatusCode != 401 {
-				t.Fatalf("second answer = %v, %v; want 401 on the same connection", again, err)
-			}
-			_ = again.Body.Close()
-		})
-	}
-}
-
-// deadlines is a writer that notes read deadlines.
-type deadlines struct {
-	*httptest.ResponseRecorder
-	set []time.Time
-}
-
-func (d *deadlines) SetReadDeadline(t time.Time) error {
-	d.set = append(d.set, t)
-	return nil
-}
-
-func TestDrainDeadlines(t *testing.T) {
-	for _, tt := range []struct {
-		name, body string
-		restored   bool
-	}{
-		{"read whole", "hello", true},
-		{"goes on", strings.Repeat("x", drainBytes+1), false},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			w := &deadlines{ResponseRecorder: httptest.NewRecorder()}
-			r := httptest.NewRequest(http.MethodPost, "/", io.NopCloser(strings.NewReader(tt.body)))
-			r.ContentLength = -1
-			Drain(w, r)
-			if len(w.set) == 0 || w.set[0].IsZero() || w.set[len(w.set)-1].IsZero() != tt.restored {
-				t.Errorf("deadlines = %v, want one first, and none last: %v", w.set, tt.restored)
-			}
-		})
-	}
-}
-
-func TestDrainWithoutDeadlinesCloses(t *testing.T) {
-	w := httptest.NewRecorder()
-	Drain(w, httptest.NewRequest(http.MethodPost, "/", strings.NewReader("hello")))
-	if got := w.Header().Get("Connection"); got != "close" {
-		t.Errorf("Connection = %q, want close", got)
 	}
 }
 

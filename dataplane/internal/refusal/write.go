@@ -47,8 +47,9 @@ func problemJSON(e entry) []byte {
 	return append(b, '\n')
 }
 
-// Write answers r with the reason's status and fixed sentence, deals with what is left of the request's body (see Drain),
-// and notes the refusal in the request's exchange, which it settles. Nothing may have been written to w before but headers.
+// Write answers r with the reason's status and fixed sentence, and notes the refusal in the request's exchange, which it
+// settles. Nothing may have been written to w before but headers. What is left of the request's body is the server's to deal
+// with.
 func Write(w http.ResponseWriter, r *http.Request, reason Reason) {
 	WriteCause(w, r, reason, nil)
 }
@@ -63,7 +64,6 @@ func WriteCause(w http.ResponseWriter, r *http.Request, reason Reason, cause err
 	if wantsJSON(r.Header["Accept"]) {
 		b = &problem[reason]
 	}
-	Drain(w, r)
 	h := w.Header()
 	status, call := reason.Status(), isGRPC(r.Header["Content-Type"])
 	if call {

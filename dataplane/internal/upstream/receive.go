@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"apigateway/dataplane/internal/exchange"
-	"apigateway/dataplane/internal/refusal"
 	"apigateway/dataplane/internal/upstream/h1"
 	"apigateway/dataplane/internal/wire"
 )
@@ -162,11 +161,6 @@ func (f *round) finish() {
 		f.stopSending(early)
 	}
 	f.keep()
-	if early { // a client that is still sending would lose the answer if its connection were closed at once
-		_ = http.NewResponseController(f.w).Flush()
-		f.a.Body.stop()
-		refusal.Drain(f.w, f.r)
-	}
 }
 
 // broken says how a body ended too early.

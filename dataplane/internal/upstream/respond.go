@@ -190,5 +190,4 @@ func (f *flight) linger() {
 		_ = http.NewResponseController(f.w).Flush()
 	}
 	f.a.Body.stop()
-	refusal.Drain(f.w, f.r)
 }
