@@ -23,6 +23,7 @@ const (
 	trusted setup = "trusted_proxies: [127.0.0.1]\nunderscore_headers: pass\n"
 	few     setup = "listener: {max_requests: 2, max_connections: 2}\n"
 	lean    setup = "transport: {max_idle: 1, max_idle_per_host: 1}\n"
+	calm    setup = "listener: {body_timeout: 1s}\n"
 	brief   setup = "listener: {max_age: 1s}\n"
 )
 

@@ -50,7 +50,7 @@ func limitCases() []conformanceCase {
 	),
 		conformanceCase{row: "streams", name: "a tunnel that is idle for too long", over: one, run: idleTunnel},
 		conformanceCase{row: "idle backend", name: "is closed", over: one, setup: soon, run: idleBackend},
-		conformanceCase{row: "body time", name: "a large one that goes on coming", over: one, setup: quick, run: steady},
+		conformanceCase{row: "body time", name: "a large one that goes on coming", over: one, setup: calm, run: steady},
 		conformanceCase{row: "idle connections to backends", name: "one more than are kept", over: one, setup: lean, run: oneIdle},
 		conformanceCase{row: "age of a connection", name: "the last answer says so", over: one, setup: brief, run: aged},
 		conformanceCase{row: "connections of a listener", name: "one too many", over: one, setup: few, run: oneTooMany},
@@ -95,7 +95,7 @@ func idleBackend(t *testing.T, l *lane) {
 // steady takes longer for its body than a client may be silent, but never is.
 func steady(t *testing.T, l *lane) {
 	t.Helper()
-	const pieces, piece = 50, 2000
+	const pieces, piece = 100, 1000
 	c := l.dial(t)
 	c.say(ask("POST", "/", fmt.Sprintf("Content-Length: %d\r\n", pieces*piece), ""))
 	tick := time.NewTicker(20 * time.Millisecond)
