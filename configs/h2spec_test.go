@@ -53,7 +53,7 @@ func runSpec(t *testing.T, tool, address string, more ...string) (cases int, fai
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "report.xml")
-	args := append([]string{"--strict", "--host", host, "--port", port, "--path", "/open", "--timeout", "1", "--junit-report", file}, more...)
+	args := append([]string{"--strict", "--host", host, "--port", port, "--path", "/open", "--timeout", "2", "--junit-report", file}, more...)
 	out, err := exec.CommandContext(t.Context(), tool, args...).CombinedOutput()
 	if err != nil && !errors.As(err, new(*exec.ExitError)) { // it fails if a case does
 		t.Fatal(err)
@@ -107,12 +107,12 @@ func TestH2Spec(t *testing.T) {
 				t.Errorf("%d cases, %d with net/http alone, want all of them", cases, known)
 			}
 			maps.DeleteFunc(failed, func(name string, _ bool) bool { return allowed[name] })
-			if len(failed) > 0 { // some cases hang on who is faster
-				_, again := runSpec(t, tool, p.data.public, more...)
-				maps.DeleteFunc(failed, func(name string, _ bool) bool { return !again[name] })
+			for again := 0; again < 3 && len(failed) > 0; again++ { // some cases hang on who is faster
+				_, still := runSpec(t, tool, p.data.public, more...)
+				maps.DeleteFunc(failed, func(name string, _ bool) bool { return !still[name] })
 			}
 			for name := range failed {
-				t.Errorf("fails twice, and not with net/http alone: %s", name)
+				t.Errorf("fails each time, and not with net/http alone: %s", name)
 			}
 			p.expect2(secure)
 		})
