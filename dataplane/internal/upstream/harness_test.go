@@ -123,8 +123,8 @@ func (g *gateway) top(h http.Handler) http.Handler {
 		}
 		g.mu.Unlock()
 		defer func() { g.ended <- x }()
-		h.ServeHTTP(&statusWriter{w, x}, r.WithContext(x))       //nolint:contextcheck // the exchange is the request's context
-		rc := http.NewResponseController(w) // net/http reads what is left of a body for as long as it takes; our servers do not
+		h.ServeHTTP(&statusWriter{w, x}, r.WithContext(x)) //nolint:contextcheck // the exchange is the request's context
+		rc := http.NewResponseController(w)                // net/http reads what is left of a body for as long as it takes; our servers do not
 		_ = rc.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
 		if _, err := r.Body.Read(nil); errors.Is(err, io.EOF) {
 			_ = rc.SetReadDeadline(time.Time{})
