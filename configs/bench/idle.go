@@ -33,6 +33,12 @@ func idle(ctx context.Context, b *bed, t *target, _ time.Duration) (s sample, er
 	return s, nil
 }
 
+// A proxy gives memory back for a while after it has become idle. That has ended when a look finds hardly less than the one before.
+const (
+	settleLook = 2 * time.Second
+	settleMost = 15 // looks
+)
+
 // settled is the memory of a proxy that has nothing to do; ours has collected its garbage twice, for what is in a pool goes with the second.
 func (b *bed) settled(ctx context.Context, t *target) (uint64, error) {
 	for range 2 {
@@ -43,7 +49,21 @@ func (b *bed) settled(ctx context.Context, t *target) (uint64, error) {
 			return 0, err
 		}
 	}
-	return memory(procFolder, t.pid(), "smaps_rollup", "Pss")
+	last, err := memory(procFolder, t.pid(), "smaps_rollup", "Pss")
+	look := time.NewTicker(settleLook)
+	defer look.Stop()
+	for range settleMost {
+		select {
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		case <-look.C:
+		}
+		before := last
+		if last, err = memory(procFolder, t.pid(), "smaps_rollup", "Pss"); err != nil || last > before-before/100 {
+			break
+		}
+	}
+	return last, err
 }
 
 // clients are connections that are kept. They may be added to concurrently.
