@@ -18,6 +18,7 @@
 //
 // # Pool
 //
-// Connections are kept per scheme, host and port, the one used last on top. Before reuse each is looked at: one that is
+// Connections are kept per scheme, host and port, the one used last on top; where too many are idle, the one at the bottom
+// goes. Before reuse each is looked at: one that is
 // closed, or has bytes that nobody asked for, is not used again. An idle connection holds no buffer of ours.
 package h1

@@ -91,23 +91,34 @@ func (h *Host) take() *Conn {
 	return c
 }
 
-// put keeps c, and reports whether it did.
+// put keeps c, and reports whether it did. Where too many are idle, the one of this host that has been for longest goes.
 func (h *Host) put(c *Conn) bool {
-	s := h.pool.settings.Load()
-	if h.pool.idle.Add(1) > int64(s.MaxIdle) {
-		h.pool.idle.Add(-1)
-		return false
+	old, kept := h.keep(c)
+	if old != nil {
+		_ = old.Close()
 	}
+	return kept
+}
+
+// keep returns the connection that c takes the place of, nil if there is room.
+func (h *Host) keep(c *Conn) (old *Conn, kept bool) {
+	s := h.pool.settings.Load()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.gone.Load() || len(h.idle) >= s.MaxIdlePerHost {
+	full := h.pool.idle.Add(1) > int64(s.MaxIdle) || len(h.idle) >= s.MaxIdlePerHost
+	switch {
+	case h.gone.Load(), full && len(h.idle) == 0:
 		h.pool.idle.Add(-1)
-		return false
+		return nil, false
+	case full:
+		h.pool.idle.Add(-1)
+		old = h.idle[0]
+		h.idle = append(h.idle[:0], h.idle[1:]...)
 	}
 	c.tick = h.pool.tick.Load()
 	h.used = c.tick
 	h.idle = append(h.idle, c)
-	return true
+	return old, true
 }
 
 // leave closes what has been idle since before the last looks, or all of it. It reports whether the host has been of no

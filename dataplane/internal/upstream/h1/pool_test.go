@@ -136,12 +136,19 @@ func TestLimits(t *testing.T) {
 	s.MaxIdle, s.MaxIdlePerHost = 5, 3
 	p := newTestPool(t, s)
 	for _, a := range []string{addr, other} {
+		h := p.Host(nil, "http", a, nil)
 		conns := make([]*Conn, 4)
 		for i := range conns {
-			conns[i] = connect(t, p.Host(nil, "http", a, nil))
+			conns[i] = connect(t, h)
 		}
 		for _, c := range conns {
 			c.Put()
+		}
+		if h.idle[len(h.idle)-1] != conns[3] {
+			t.Errorf("%s: the one used last is not kept", a)
+		}
+		if _, err := conns[0].Write([]byte{0}); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("%s: write to the one used first = %v, want it closed", a, err)
 		}
 	}
 	one, two := len(p.Host(nil, "http", addr, nil).idle), len(p.Host(nil, "http", other, nil).idle)
