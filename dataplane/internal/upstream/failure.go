@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"apigateway/dataplane/internal/exchange"
 	"apigateway/dataplane/internal/refusal"
@@ -56,6 +57,8 @@ func (f *flight) failed(err error, conn *h2.Conn) Outcome {
 	switch {
 	case strings.HasSuffix(err.Error(), saysLargeHead):
 		return Outcome{Failed: exchange.Client, Reason: refusal.HeaderTooLarge, Err: err}
+	case f.overdue(time.Now()):
+		return Outcome{Failed: exchange.Client, Reason: refusal.RequestTimeout, Err: err}
 	case unprocessed(err), !sent:
 		o.Stage = Unprocessed
 	case f.reused && !begun && !streamFailed(err): // it may have been dead before: not the backend's failure

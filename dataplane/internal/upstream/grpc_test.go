@@ -192,3 +192,39 @@ func TestSilentClientOfACall(t *testing.T) {
 		t.Errorf("outcome = %q %+v, want the client's", x.Refusal, x.Outcome)
 	}
 }
+
+// TestCallOverdue: a call that a backend ends because the client's own time for it is over is on the client's account.
+func TestCallOverdue(t *testing.T) {
+	b := backend(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.ReadAll(r.Body)
+		panic(http.ErrAbortHandler) // RST_STREAM
+	})
+	for _, tt := range []struct {
+		timeout, status string
+		failed          exchange.Party
+	}{
+		{"1n", "4", exchange.Client},
+		{"1H", "14", exchange.Upstream},
+		{"99999999H", "14", exchange.Upstream},
+		{"1x", "14", exchange.Upstream},
+		{"", "14", exchange.Upstream},
+	} {
+		t.Run("timeout="+tt.timeout, func(t *testing.T) {
+			g := newGateway(t, newTransport, Settings{URLs: []string{b.URL}})
+			r, body := message(t, g)
+			r.Header.Set("Grpc-Timeout", tt.timeout)
+			_ = body.Close()
+			resp, err := overHTTP2(t).Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+			if got := resp.Header.Get("Grpc-Status"); got != tt.status {
+				t.Errorf("Grpc-Status = %q, want %q", got, tt.status)
+			}
+			if x := <-g.ended; x.Outcome.Failed != tt.failed {
+				t.Errorf("failed = %v, want %v", x.Outcome.Failed, tt.failed)
+			}
+		})
+	}
+}

@@ -126,12 +126,6 @@ func hasBody(method string, status int) bool {
 	return method != http.MethodHead && status != http.StatusNoContent && status != http.StatusNotModified
 }
 
-// isGRPC reports whether a request is a gRPC call. gRPC-Web is something else.
-func isGRPC(h http.Header) bool {
-	rest, ok := strings.CutPrefix(h.Get("Content-Type"), "application/grpc")
-	return ok && (rest == "" || rest[0] == '+' || rest[0] == ';')
-}
-
 // isStream reports whether a response goes on for as long as somebody listens.
 func isStream(contentType string) bool {
 	const events, grpc = "text/event-stream", "application/grpc"
