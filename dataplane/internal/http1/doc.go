@@ -10,6 +10,7 @@
 //   - A *Writer. It keeps the contract of net/http's: implicit 200, guessed Content-Type, a Content-Length for short answers and chunks for
 //     long ones, Flush, Hijack, ReadFrom (splice and sendfile), http.ResponseController's deadlines, 103 and 100 by WriteHeader. Header lines
 //     that would break the message are not sent. Response trailers are not either.
+//     WriteFields takes a head's lines as they are where nobody can want to see them in the header.
 //   - A body whose Read fails with a *wire.Violation if it is malformed, ErrBodyTimeout or ErrBodyTooSlow if the client is too slow, and
 //     io.ErrUnexpectedEOF if it breaks off. It also has Buffered() int and WriteNTo(io.Writer, int64) (int64, error).
 //   - Fresh objects for each request, unless Writer.Recycle allows to use them again.

@@ -13,12 +13,13 @@
 //
 // # Responses
 //
-// Response parses in place, line by line, and refuses what HTTP.md lists. The strings of a head share one copy of it;
-// names that are known are constants. Field names are in canonical form.
+// Response parses in place, line by line, and refuses what HTTP.md lists. Field names are in canonical form. The lines that
+// are passed on can be appended as they lie in the buffer (Head.AppendFields); strings are made of them only for who asks
+// (Head.Fields), and share one copy of the head.
 //
 // # Pool
 //
 // Connections are kept per scheme, host and port, the one used last on top; where too many are idle, the one at the bottom
-// goes. Before reuse each is looked at: one that is
-// closed, or has bytes that nobody asked for, is not used again. An idle connection holds no buffer of ours.
+// goes. Before reuse each is looked at: one that is closed, or has bytes that nobody asked for, is not used again. An idle
+// connection holds no buffer of ours.
 package h1
